@@ -1,0 +1,47 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+ROOT ?= build/demo
+PYTEST_ARGS ?=
+LOCK_ARGS ?=
+
+BIN := .venv/bin
+STAMP := .venv/.setup-done
+
+.PHONY: setup demo test check format lock wheel-check clean help
+
+setup: $(STAMP) ## Make .venv from the lock; does nothing when it is up to date
+
+$(STAMP): requirements/py310.lock setup.py pyproject.toml components/version.py
+	@bash scripts/setup.sh
+	@touch $@
+
+demo: setup ## Run the digits pipeline into ROOT (build/demo)
+	$(BIN)/tfx-shrink run digits --root $(ROOT)
+
+test: setup ## Run the tests; PYTEST_ARGS are passed on
+	$(BIN)/python -m pytest tests $(PYTEST_ARGS)
+
+check: setup ## Lint, check the format, the types and the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	bash scripts/in_tree.sh mypy
+	bash scripts/in_tree.sh lint-imports
+
+format: setup ## Format the code and apply safe lint fixes
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## Resolve the lock again; LOCK_ARGS=--upgrade moves every version
+	uv=$$(bash scripts/uv.sh) && "$$uv" pip compile --quiet --python-version 3.10 \
+	  --custom-compile-command "make lock" --constraints requirements/constraints.in \
+	  --output-file requirements/py310.lock $(LOCK_ARGS) requirements/py310.in
+
+wheel-check: setup ## Build the wheel and try it in a new environment
+	bash scripts/check_wheel.sh
+
+clean: ## Remove what was built; keeps .venv and .tools
+	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,1 @@
+"""BucketPusher: a version appears in the bucket whole, or not at all."""

@@ -1,0 +1,29 @@
+"""What can go wrong, by whose word it can be mended."""
+
+
+class ShrinkError(ValueError):
+    """Base of every error that tfx-shrink raises on purpose; its text says what to do."""
+
+
+class ParameterError(ShrinkError):
+    """A parameter is out of its range, or two of them contradict each other."""
+
+
+class ModelError(ShrinkError):
+    """A model cannot be handled: it is missing, of the wrong kind, or an operation blocks it."""
+
+
+class ExamplesError(ShrinkError):
+    """The rows are missing, empty, or lack what the model reads."""
+
+
+class ConversionError(ModelError):
+    """A converter failed, was killed or ran out of time."""
+
+
+class ProofError(ModelError):
+    """A converted model does not run, holds NaN, or is not what was asked for."""
+
+
+class PublishError(ShrinkError):
+    """A model could not be published; nothing became visible to a server."""

@@ -1,0 +1,129 @@
+"""A TFLite file that reads like a loaded SavedModel, so that TFMA's own code does the rest."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_model_analysis as tfma
+
+from tfx_shrink.errors import ModelError
+from tfx_shrink.tflite.interpreter import TFLiteModel
+
+# One string input of a name that no feature has makes TFMA pass serialized rows. By feature name it
+# would pass raw values where a transform keeps the names of its inputs.
+_SERIALIZED = "__serialized_examples__"
+
+_Step = Callable[[tf.Tensor], Mapping[str, Any]]
+
+
+class ServedTFLiteLoader:
+    """Makes a `ServedTFLite` on a worker; only loaders and names travel there.
+
+    Args:
+      tflite_loader: TFMA's loader of the TFLite file.
+      baseline_loader: TFMA's loader of the baseline SavedModel, or None.
+      signature_name: The name under which the wrapped model is called.
+      preprocessing: Signatures or attributes of the baseline that transform raw rows, in order.
+    """
+
+    def __init__(
+        self,
+        tflite_loader: tfma.types.ModelLoader,
+        baseline_loader: tfma.types.ModelLoader | None,
+        signature_name: str,
+        preprocessing: list[str],
+    ):
+        self._tflite_loader = tflite_loader
+        self._baseline_loader = baseline_loader
+        self._signature_name = signature_name
+        self._preprocessing = preprocessing
+
+    def __call__(self) -> "ServedTFLite":
+        """Loads both models."""
+        baseline = self._baseline_loader.load() if self._baseline_loader else None
+        # TFMA keeps the bytes of a TFLite file in `.contents`.
+        content = self._tflite_loader.load().contents
+        return ServedTFLite(content, baseline, self._signature_name, self._preprocessing)
+
+
+class ServedTFLite:
+    """What TFMA asks of a loaded SavedModel: `signatures`, here the baseline's and one more."""
+
+    def __init__(
+        self, content: bytes, baseline: Any, signature_name: str, preprocessing: list[str]
+    ):
+        self._baseline = baseline  # Its functions die with it.
+        steps = [_preprocessing_step(baseline, name) for name in preprocessing]
+        self.signatures = dict(baseline.signatures) if baseline is not None else {}
+        self.signatures[signature_name] = _Signature(TFLiteModel(content), steps)
+
+
+class _Signature:
+    def __init__(self, model: TFLiteModel, steps: list[_Step]):
+        self._model, self._steps = model, steps
+        specs = (
+            {_SERIALIZED: tf.TensorSpec([None], tf.string)}
+            if steps
+            else {name: _input_spec(detail) for name, detail in model.inputs.items()}
+        )
+        self.structured_input_signature = ((), specs)
+
+    def __call__(
+        self, examples: tf.Tensor | None = None, **features: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        if examples is not None and not self._steps:
+            raise ModelError(
+                f"The rows lack some of the features {sorted(self._model.inputs)} that the TFLite "
+                "model reads. For raw Examples set preprocessing_function_names="
+                "['transform_features'] in the ModelSpec and give the Evaluator a baseline_model."
+            )
+        values: dict[str, Any] = dict(features)
+        for step in self._steps:
+            values.update(step(examples))
+        outputs = self._model({name: _dense(value) for name, value in values.items()})
+        return {name: tf.constant(value) for name, value in outputs.items()}
+
+
+def _preprocessing_step(baseline: Any, name: str) -> _Step:
+    """How the baseline transforms serialized rows: by a signature, or by an attached layer."""
+    if name in baseline.signatures:
+        return baseline.signatures[name]
+    layer = getattr(baseline, name, None)
+    if layer is None:
+        raise ModelError(
+            f"preprocessing_function_names={name!r} is neither a signature nor a layer of the "
+            f"baseline model, whose signatures are {sorted(baseline.signatures)}."
+        )
+    spec = _raw_feature_spec(layer, name)
+    return lambda examples: layer(tf.io.parse_example(examples, spec))
+
+
+def _raw_feature_spec(layer: Any, name: str) -> dict[str, Any]:
+    """How to parse what a TransformFeaturesLayer reads."""
+    if hasattr(layer, "_tft_output"):  # tft.TransformFeaturesLayer, loaded as the Keras layer.
+        return layer._tft_output.raw_feature_spec()
+    for concrete in getattr(layer.__call__, "concrete_functions", []):
+        features = concrete.structured_input_signature[0][0]
+        if isinstance(features, Mapping):
+            return {key: _feature(spec) for key, spec in features.items()}
+    raise ModelError(f"Layer {name!r} of the baseline model does not take a dict of raw features.")
+
+
+def _feature(spec: tf.TypeSpec) -> Any:
+    if isinstance(spec, tf.SparseTensorSpec):
+        return tf.io.VarLenFeature(spec.dtype)
+    if isinstance(spec, tf.RaggedTensorSpec):
+        return tf.io.RaggedFeature(spec.dtype)
+    return tf.io.FixedLenFeature(spec.shape[1:], spec.dtype)
+
+
+def _input_spec(detail: Mapping[str, Any]) -> tf.TensorSpec:
+    shape = [None if i == 0 or s < 0 else int(s) for i, s in enumerate(detail["shape_signature"])]
+    quantized = detail["quantization_parameters"]["scales"].size
+    return tf.TensorSpec(shape, tf.float32 if quantized else detail["dtype"])
+
+
+def _dense(value: Any) -> Any:
+    if isinstance(value, tf.SparseTensor):
+        return tf.sparse.to_dense(value)
+    return value.to_tensor() if isinstance(value, tf.RaggedTensor) else value

@@ -1,0 +1,180 @@
+"""Decodes serialized tf.Examples into the tensors that a function reads."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfx_shrink.errors import ExamplesError
+
+
+def decode_rows(
+    rows: Sequence[bytes],
+    inputs: Mapping[str, tf.TensorSpec],
+    *,
+    transform_graph: str | None = None,
+    schema: str | None = None,
+    from_transform: bool = False,
+) -> dict[str, np.ndarray]:
+    """Decodes rows into one dense array per input.
+
+    Rows may be raw or transformed. With a transform graph, rows that look like what it reads are
+    transformed first, and rows that look like what it writes are taken as they are; where they
+    look like both, because the transform keeps names and types, `from_transform` decides.
+
+    Args:
+      rows: Serialized tf.Examples.
+      inputs: Type of every tensor to make, by feature name; the first dimension is the batch.
+        Variable-length inputs `[batch, None]` are padded with zeros.
+      transform_graph: Directory of Transform's output, for raw rows. Defaults to None.
+      schema: The rows' schema, a text proto file, for features of open length or that may be
+        missing. Defaults to None.
+      from_transform: Whether the rows are known to be Transform's output. Defaults to False.
+
+    Returns:
+      Arrays `[rows, ...]` by input name, of the inputs' dtypes.
+
+    Raises:
+      ExamplesError: The rows lack a feature that is read, or hold it in another shape or type.
+    """
+    present = feature_kinds(rows)
+    if transform_graph is not None:
+        import tensorflow_transform as tft  # Takes seconds, and only raw rows need it.
+
+        graph = tft.TFTransformOutput(transform_graph)
+        if _are_raw(present, graph, from_transform):
+            features = _transform(rows, graph)
+            _require(inputs, sorted(features), "after the transform graph", hint="")
+            return {name: _dense(features[name], name, spec) for name, spec in inputs.items()}
+    hint = (
+        " Give `transform_graph` if these rows are raw and the model reads transformed features."
+        if transform_graph is None
+        else ""
+    )
+    _require(inputs, sorted(present), "in the rows", hint)
+    described = _schema_features(schema) if schema is not None else {}
+    features = _parse(
+        rows, {name: described.get(name) or _feature(name, spec) for name, spec in inputs.items()}
+    )
+    return {name: _dense(features[name], name, spec) for name, spec in inputs.items()}
+
+
+def feature_kinds(rows: Sequence[bytes]) -> dict[str, str]:
+    """Returns {feature name: "bytes_list", "float_list", "int64_list" or ""} over all rows."""
+    kinds: dict[str, str] = {}
+    for row in rows:
+        for name, feature in tf.train.Example.FromString(row).features.feature.items():
+            kinds[name] = feature.WhichOneof("kind") or kinds.get(name, "")
+    return kinds
+
+
+_KINDS = {tf.float32: "float_list", tf.int64: "int64_list", tf.string: "bytes_list"}
+
+
+def _are_raw(present: Mapping[str, str], graph: Any, from_transform: bool) -> bool:
+    raw, transformed = graph.raw_feature_spec(), graph.transformed_feature_spec()
+    if not _fit(present, raw) or (from_transform and _fit(present, transformed)):
+        return False
+    return _known(present, raw) >= _known(present, transformed)
+
+
+def _fit(present: Mapping[str, str], spec: Mapping[str, Any]) -> bool:
+    """Whether rows with these features can be parsed by `spec`."""
+    required = {
+        name
+        for name, feature in spec.items()
+        if isinstance(feature, tf.io.FixedLenFeature) and feature.default_value is None
+    }
+    return required <= present.keys() and all(
+        present[name] in ("", _KINDS[feature.dtype])
+        for name, feature in spec.items()
+        if name in present
+    )
+
+
+def _known(present: Mapping[str, str], spec: Mapping[str, Any]) -> int:
+    return sum(
+        name in spec and kind in ("", _KINDS[spec[name].dtype]) for name, kind in present.items()
+    )
+
+
+def _transform(rows: Sequence[bytes], graph: Any) -> dict[str, Any]:
+    return graph.transform_features_layer()(_parse(rows, graph.raw_feature_spec()))
+
+
+def _parse(rows: Sequence[bytes], spec: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return tf.io.parse_example(tf.constant(list(rows), tf.string), dict(spec))
+    except (tf.errors.InvalidArgumentError, ValueError) as error:
+        raise ExamplesError(f"The Examples cannot be parsed: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (getattr(error, "message", None) or str(error)).splitlines()[0]
+
+
+def _require(
+    inputs: Mapping[str, tf.TensorSpec], found: Sequence[str], where: str, hint: str
+) -> None:
+    missing = sorted(set(inputs) - set(found))
+    if missing:
+        raise ExamplesError(
+            f"The model reads {sorted(inputs)}; {where} there is {list(found)}: "
+            f"{missing} are missing.{hint}"
+        )
+
+
+def _schema_features(path: str) -> dict[str, Any]:
+    from google.protobuf import text_format
+    from tensorflow_metadata.proto.v0 import schema_pb2
+    from tensorflow_transform.tf_metadata import schema_utils
+
+    with tf.io.gfile.GFile(path, "r") as file:
+        schema = text_format.Parse(file.read(), schema_pb2.Schema())
+    return schema_utils.schema_as_feature_spec(schema).feature_spec
+
+
+def _feature(name: str, spec: tf.TensorSpec) -> Any:
+    dtype = tf.float32 if spec.dtype.is_floating else spec.dtype
+    dtype = tf.int64 if dtype.is_integer or dtype.is_bool else dtype
+    if spec.shape.rank is None:
+        raise ExamplesError(f"Input {name!r} has no known rank, so no row can be decoded for it.")
+    shape = spec.shape[1:]
+    if shape.is_fully_defined():
+        return tf.io.FixedLenFeature(shape, dtype)
+    if shape.rank == 1:
+        return tf.io.RaggedFeature(dtype)
+    raise ExamplesError(
+        f"Input {name!r} has the shape {spec.shape}; only the length of a vector may be open."
+    )
+
+
+def _dense(tensor: Any, name: str, spec: tf.TensorSpec) -> np.ndarray:
+    if isinstance(tensor, tf.SparseTensor):
+        tensor = tf.sparse.to_dense(tensor)
+    elif isinstance(tensor, tf.RaggedTensor):
+        tensor = tensor.to_tensor()
+    array = tf.cast(tensor, spec.dtype).numpy() if spec.dtype != tf.string else tensor.numpy()
+    shape = [len(array), *(-1 if size is None else size for size in spec.shape[1:])]
+    try:
+        return array.reshape(shape)
+    except ValueError as error:
+        raise ExamplesError(
+            f"Feature {name!r} has the shape {array.shape}; the model reads {spec.shape}."
+        ) from error
+
+
+def transform_graph_in(directory: str) -> str:
+    """Checks that `directory` is what Transform writes.
+
+    Raises:
+      ExamplesError: It holds no `transform_fn/saved_model.pb`.
+    """
+    if not tf.io.gfile.exists(os.path.join(directory, "transform_fn", "saved_model.pb")):
+        raise ExamplesError(
+            f"{directory} is not a transform graph: transform_fn/saved_model.pb is missing. Give "
+            "the directory that Transform writes as `transform_graph`."
+        )
+    return directory

@@ -1,0 +1,28 @@
+"""Files of tf.Examples."""
+
+from collections.abc import Iterator, Sequence
+
+import tensorflow as tf
+
+from tfx_shrink.errors import ExamplesError
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+def list_files(patterns: Sequence[str]) -> list[str]:
+    """Returns the files that match any of the glob patterns, sorted.
+
+    Raises:
+      ExamplesError: None does.
+    """
+    files = sorted({path for pattern in patterns for path in tf.io.gfile.glob(pattern)})
+    if not files:
+        raise ExamplesError(f"No file matches {list(patterns)}.")
+    return files
+
+
+def read_rows(path: str) -> Iterator[bytes]:
+    """Yields the serialized tf.Examples of one TFRecord file, gzipped or not."""
+    with tf.io.gfile.GFile(path, "rb") as file:
+        compression = "GZIP" if file.read(2) == _GZIP_MAGIC else ""
+    yield from tf.data.TFRecordDataset(path, compression_type=compression).as_numpy_iterator()

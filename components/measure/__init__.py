@@ -1,0 +1,1 @@
+"""Measuring models: output differences and intervals."""

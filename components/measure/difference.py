@@ -1,0 +1,66 @@
+"""How far the outputs of two models lie apart on the same rows."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from tfx_shrink.errors import ProofError
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputDifference:
+    """Absolute differences over all rows, outputs and elements, in the outputs' own unit.
+
+    Attributes:
+      max: The largest.
+      p99: The 99th percentile.
+      rows: How many rows were compared.
+    """
+
+    max: float
+    p99: float
+    rows: int
+
+
+def output_difference(
+    source: Mapping[str, np.ndarray], result: Mapping[str, np.ndarray]
+) -> OutputDifference:
+    """Compares two models' outputs on the same rows.
+
+    Args:
+      source: The reference's outputs by name, each `[rows, ...]`.
+      result: The other's, under the same names and of the same shapes.
+
+    Returns:
+      The differences.
+
+    Raises:
+      ProofError: Names or shapes differ, or the result holds a value that is not finite where
+        the source's is.
+    """
+    if sorted(source) != sorted(result):
+        raise ProofError(f"Outputs differ: source {sorted(source)}, result {sorted(result)}.")
+    differences = []
+    rows = 0
+    for name, expected in source.items():
+        actual = result[name]
+        if expected.shape != actual.shape:
+            raise ProofError(
+                f"Output {name!r} has another shape: source {expected.shape}, "
+                f"result {actual.shape}."
+            )
+        expected, actual = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
+        broken = np.isfinite(expected) & ~np.isfinite(actual)
+        if broken.any():
+            raise ProofError(
+                f"Output {name!r} holds NaN or infinity in {int(broken.sum())} of {broken.size} "
+                "values where the source's are finite."
+            )
+        rows = len(expected)
+        both = np.isfinite(expected) & np.isfinite(actual)
+        differences.append(np.abs(expected - actual)[both].ravel())
+    every = np.concatenate(differences)
+    if not every.size:
+        raise ProofError("There is no finite output to compare: the source itself gives NaN.")
+    return OutputDifference(float(every.max()), float(np.percentile(every, 99)), rows)

@@ -1,0 +1,1 @@
+"""Quantizer: the same model in fewer bits, proven on real rows."""

@@ -1,0 +1,102 @@
+"""The signatures of a TFLite file as TensorFlow Serving reads them.
+
+TensorFlow Serving's TFLite mode ignores the signatures that TensorFlow's converter writes. It
+reads the metadata entry `signature_defs_metadata`, a flexbuffer map from signature name to a
+serialized SignatureDef (tensorflow/lite/tools/signature/signature_def_util.cc; the writer is not
+part of the Python package). Without it every tensor is served under a made-up name.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from flatbuffers import flexbuffers
+from tensorflow.core.framework import types_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow.lite.python import schema_py_generated as schema
+from tensorflow.lite.tools import flatbuffer_utils
+
+from tfx_shrink.errors import ModelError
+
+_METADATA_NAME = "signature_defs_metadata"
+_METHOD_NAME = "tensorflow/serving/predict"
+
+_TYPES = {
+    schema.TensorType.FLOAT32: types_pb2.DT_FLOAT,
+    schema.TensorType.INT8: types_pb2.DT_INT8,
+    schema.TensorType.UINT8: types_pb2.DT_UINT8,
+    schema.TensorType.INT16: types_pb2.DT_INT16,
+    schema.TensorType.INT32: types_pb2.DT_INT32,
+    schema.TensorType.INT64: types_pb2.DT_INT64,
+    schema.TensorType.BOOL: types_pb2.DT_BOOL,
+    schema.TensorType.STRING: types_pb2.DT_STRING,
+}
+
+
+def add_signature_defs(content: bytes, names: Sequence[str]) -> bytes:
+    """Lists the file's one signature, as TensorFlow Serving reads it, under each of `names`.
+
+    Args:
+      content: A TFLite file with exactly one signature.
+      names: What a client may call it, such as `["serving_default", "dense"]`.
+
+    Returns:
+      The file with the metadata added; nothing else changes.
+
+    Raises:
+      ModelError: An input or output has a type that TensorFlow Serving's TFLite mode cannot carry.
+    """
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    signature = _signature_def(model)
+    serialized = signature.SerializeToString(deterministic=True)
+    if b"\0" in serialized:
+        raise ModelError(
+            "TensorFlow Serving reads a TFLite signature up to its first zero byte, and this one "
+            f"holds a zero byte (a scalar input or output?): {signature}. Give every output a "
+            "batch dimension."
+        )
+    builder = flexbuffers.Builder()
+    with builder.Map():
+        for name in sorted(set(names)):
+            builder.Key(name)
+            # Protocol buffers are bytes, and the public String() takes text only.
+            builder._WriteBlob(serialized, append_zero=True, type_=flexbuffers.Type.STRING)
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(bytes(builder.Finish()), np.uint8)
+    model.buffers.append(buffer)
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = _METADATA_NAME, len(model.buffers) - 1
+    model.metadata = [*(model.metadata or []), entry]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def read_signature_defs(content: bytes) -> dict[str, meta_graph_pb2.SignatureDef]:
+    """Returns the signatures that TensorFlow Serving finds in a TFLite file, by name."""
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    for entry in model.metadata or []:
+        if entry.name == _METADATA_NAME.encode():
+            root = flexbuffers.GetRoot(bytes(bytearray(model.buffers[entry.buffer].data))).AsMap
+            return {
+                key.AsKey: meta_graph_pb2.SignatureDef.FromString(value.AsStringBytes)
+                for key, value in zip(root.Keys, root.Values, strict=True)
+            }
+    return {}
+
+
+def _signature_def(model: schema.ModelT) -> meta_graph_pb2.SignatureDef:
+    (source,) = model.signatureDefs
+    tensors = model.subgraphs[source.subgraphIndex].tensors
+    result = meta_graph_pb2.SignatureDef(method_name=_METHOD_NAME)
+    for maps, infos in ((source.inputs, result.inputs), (source.outputs, result.outputs)):
+        for item in maps:
+            tensor = tensors[item.tensorIndex]
+            if tensor.type not in _TYPES:
+                raise ModelError(
+                    f"TensorFlow Serving's TFLite mode cannot carry the type of {item.name!r}: "
+                    f"TFLite type {tensor.type}."
+                )
+            info = infos[item.name.decode()]
+            info.name, info.dtype = tensor.name.decode(), _TYPES[tensor.type]
+            shape = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
+            for size in [] if shape is None else shape:
+                info.tensor_shape.dim.add().size = int(size)
+    return result

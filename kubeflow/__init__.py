@@ -1,0 +1,1 @@
+"""Compile, submit and serve compression pipelines on Kubeflow."""

@@ -1,0 +1,178 @@
+"""The standard TFX pipeline with compression between Trainer and Pusher."""
+
+import contextlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from tfx import v1 as tfx
+
+from tfx_shrink import BucketPusher, Quantizer
+
+_STANDARD: Mapping[str, Any] = MappingProxyType({})
+
+
+def create_pipeline(
+    pipeline_name: str,
+    pipeline_root: str,
+    *,
+    example_gen: Any,
+    trainer: Mapping[str, Any],
+    statistics_gen: Mapping[str, Any] = _STANDARD,
+    schema_gen: Mapping[str, Any] = _STANDARD,
+    example_validator: Mapping[str, Any] | None = _STANDARD,
+    transform: Mapping[str, Any] | None = None,
+    quantizer: Mapping[str, Any] | None = None,
+    evaluator: Mapping[str, Any] | None = None,
+    pusher: Mapping[str, Any] | None = None,
+    evaluate_float: bool = False,
+    metadata_connection_config: Any = None,
+    enable_cache: bool = True,
+    beam_pipeline_args: list[str] | None = None,
+) -> tfx.dsl.Pipeline:
+    """Wires the stock components and those of tfx-shrink into one pipeline.
+
+    ```
+    ExampleGen → StatisticsGen → SchemaGen → ExampleValidator → Transform → Trainer
+      → Quantizer → Evaluator (against the Trainer's float model) → BucketPusher
+    ```
+
+    Each stage is a mapping of its component's own parameters; its channels are wired here. A stage
+    that is None is left out. A pipeline author who needs another shape writes it with the
+    components themselves, as this function does.
+
+    Example:
+      ```python
+      pipeline = create_pipeline(
+          "taxi",
+          "/pipelines/taxi",
+          example_gen=tfx.components.CsvExampleGen(input_base="/data/taxi"),
+          transform={"preprocessing_fn": "taxi.preprocessing.preprocessing_fn"},
+          trainer={
+              "run_fn": "taxi.trainer.run_fn",
+              "train_args": tfx.proto.TrainArgs(num_steps=1000),
+              "eval_args": tfx.proto.EvalArgs(num_steps=50),
+          },
+          quantizer={"scheme": "int8"},
+          evaluator={"eval_config": eval_config},
+          pusher={"push_destination": "file:///srv/models", "model_name": "taxi"},
+      )
+      ```
+
+    Args:
+      pipeline_name: The pipeline's name.
+      pipeline_root: Where its artifacts go.
+      example_gen: Any ExampleGen component.
+      trainer: Parameters of the stock Trainer: its user code, `train_args`, `eval_args`.
+      statistics_gen: Parameters of StatisticsGen. Defaults to its own.
+      schema_gen: Parameters of SchemaGen. Defaults to its own.
+      example_validator: Parameters of ExampleValidator. Defaults to its own.
+      transform: Parameters of Transform. Defaults to None: the Trainer reads raw examples.
+      quantizer: Parameters of Quantizer. Defaults to None: the float model goes on.
+      evaluator: Parameters of the stock Evaluator, which sees raw examples and, where the model was
+        compressed, the Trainer's model as its baseline. Defaults to None: nothing is judged.
+      pusher: Parameters of BucketPusher. Defaults to None: nothing is pushed.
+      evaluate_float: Whether a first Evaluator, `FloatEvaluator`, must bless the Trainer's model
+        against the last float model that it blessed, with the same `evaluator` parameters, before
+        anything is compressed. Defaults to False.
+      metadata_connection_config: Where ML Metadata lives; local runners need it.
+      enable_cache: Whether unchanged stages are taken from the cache. Defaults to True.
+      beam_pipeline_args: Beam options for every component that runs on Beam.
+
+    Returns:
+      The pipeline, for any TFX runner.
+
+    Raises:
+      ParameterError: A parameter of a compression component is out of its range.
+      ValueError: `evaluate_float` is set and there is no `evaluator`.
+    """
+    if evaluate_float and evaluator is None:
+        raise ValueError("`evaluate_float` needs the parameters of an `evaluator`.")
+    raw = example_gen.outputs["examples"]
+    statistics = tfx.components.StatisticsGen(examples=raw, **statistics_gen)
+    schema = tfx.components.SchemaGen(
+        statistics=statistics.outputs["statistics"], **{"infer_feature_shape": True, **schema_gen}
+    )
+    components = [example_gen, statistics, schema]
+    if example_validator is not None:
+        components.append(
+            tfx.components.ExampleValidator(
+                statistics=statistics.outputs["statistics"],
+                schema=schema.outputs["schema"],
+                **example_validator,
+            )
+        )
+    rows = {"examples": raw}
+    if transform is not None:
+        transformed = tfx.components.Transform(
+            examples=raw, schema=schema.outputs["schema"], **transform
+        )
+        components.append(transformed)
+        rows = {
+            "examples": transformed.outputs["transformed_examples"],
+            "transform_graph": transformed.outputs["transform_graph"],
+        }
+    trained = tfx.components.Trainer(**rows, schema=schema.outputs["schema"], **trainer)
+    components.append(trained)
+
+    model, blessing, only_if_blessed = trained.outputs["model"], None, contextlib.nullcontext()
+    if evaluate_float:
+        gate = _float_gate(trained, raw, evaluator)
+        components += gate
+        blessing = gate[-1].outputs["blessing"]
+        only_if_blessed = tfx.dsl.Cond(blessing.future()[0].custom_property("blessed") == 1)
+    with only_if_blessed:
+        if quantizer is not None:
+            shrunk = Quantizer(base_model=model, **rows, **quantizer)
+            components.append(shrunk)
+            model = shrunk.outputs["model"]
+        compressed = model is not trained.outputs["model"]
+        if evaluator is not None and (compressed or not evaluate_float):
+            judge = _evaluator(
+                model, raw, evaluator, baseline=trained.outputs["model"] if compressed else None
+            )
+            components.append(judge)
+            blessing = judge.outputs["blessing"]
+        if pusher is not None:
+            components.append(BucketPusher(model=model, model_blessing=blessing, **pusher))
+
+    return tfx.dsl.Pipeline(
+        pipeline_name=pipeline_name,
+        pipeline_root=pipeline_root,
+        components=components,
+        metadata_connection_config=metadata_connection_config,
+        enable_cache=enable_cache,
+        beam_pipeline_args=beam_pipeline_args,
+    )
+
+
+def _evaluator(model: Any, examples: Any, parameters: Mapping[str, Any], baseline: Any) -> Any:
+    return tfx.components.Evaluator(
+        model=model,
+        baseline_model=baseline,
+        examples=examples,
+        **{"module_path": "tfx_shrink.evaluation", **parameters},
+    )
+
+
+def _float_gate(trained: Any, examples: Any, parameters: Mapping[str, Any]) -> list[Any]:
+    """A Resolver for the last blessed float model, and the Evaluator that compares with it."""
+    name = "FloatEvaluator"
+    # Compressed models are blessed too, by another Evaluator: the producers keep them apart.
+    resolver = tfx.dsl.Resolver(
+        strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
+        model=tfx.dsl.Channel(
+            type=tfx.types.standard_artifacts.Model,
+            producer_component_id=trained.id,
+            output_key="model",
+        ),
+        model_blessing=tfx.dsl.Channel(
+            type=tfx.types.standard_artifacts.ModelBlessing,
+            producer_component_id=name,
+            output_key="blessing",
+        ),
+    ).with_id("LastBlessedFloatModel")
+    judge = _evaluator(
+        trained.outputs["model"], examples, parameters, baseline=resolver.outputs["model"]
+    ).with_id(name)
+    return [resolver, judge]

@@ -1,0 +1,84 @@
+"""The digits pipeline: `create_pipeline` with this data, this network and these thresholds."""
+
+import os
+
+import tensorflow_model_analysis as tfma
+from tfx import v1 as tfx
+
+from tfx_shrink.pipelines.compression import create_pipeline
+from tfx_shrink.pipelines.digits.data import LABEL
+
+NAME = "digits"
+_USER_CODE = "tfx_shrink.pipelines.digits"
+_TRAIN_STEPS = 600
+_EVAL_STEPS = 18
+
+
+def create_digits_pipeline(
+    root: str,
+    push_to: str,
+    *,
+    min_accuracy: float = 0.95,
+    max_drop: float = 0.005,
+    evaluate_float: bool = False,
+) -> tfx.dsl.Pipeline:
+    """Returns the pipeline from `root/data/digits.csv` to a published int8 model.
+
+    Args:
+      root: Directory of data, artifacts and metadata.
+      push_to: The root of the bucket, as BucketPusher takes it.
+      min_accuracy: Accuracy below which no model is blessed. Defaults to 0.95.
+      max_drop: By how much the int8 model's accuracy may lie below the float model's. Defaults to
+        0.005.
+      evaluate_float: See `create_pipeline`. Defaults to False.
+    """
+    return create_pipeline(
+        NAME,
+        os.path.join(root, "artifacts"),
+        example_gen=tfx.components.CsvExampleGen(input_base=os.path.join(root, "data")),
+        transform={"preprocessing_fn": f"{_USER_CODE}.preprocessing.preprocessing_fn"},
+        trainer={
+            "run_fn": f"{_USER_CODE}.trainer.run_fn",
+            "train_args": tfx.proto.TrainArgs(num_steps=_TRAIN_STEPS),
+            "eval_args": tfx.proto.EvalArgs(num_steps=_EVAL_STEPS),
+        },
+        quantizer={"scheme": "int8"},
+        evaluator={"eval_config": _eval_config(min_accuracy, max_drop)},
+        pusher={"push_destination": push_to, "model_name": NAME},
+        evaluate_float=evaluate_float,
+        metadata_connection_config=metadata_connection(root),
+    )
+
+
+def metadata_connection(root: str):  # noqa: ANN201: a proto that tfx.v1 does not name.
+    """Returns the connection to the pipeline's own SQLite metadata."""
+    return tfx.orchestration.metadata.sqlite_metadata_connection_config(
+        os.path.join(root, "metadata.sqlite")
+    )
+
+
+def _eval_config(min_accuracy: float, max_drop: float) -> tfma.EvalConfig:
+    threshold = tfma.MetricThreshold(
+        value_threshold=tfma.GenericValueThreshold(lower_bound={"value": min_accuracy}),
+        change_threshold=tfma.GenericChangeThreshold(
+            direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute={"value": -max_drop}
+        ),
+    )
+    return tfma.EvalConfig(
+        model_specs=[
+            tfma.ModelSpec(
+                signature_name="serving_default",
+                label_key=LABEL,
+                preprocessing_function_names=["transform_features"],
+            )
+        ],
+        slicing_specs=[tfma.SlicingSpec()],
+        metrics_specs=[
+            tfma.MetricsSpec(
+                metrics=[
+                    tfma.MetricConfig(class_name="ExampleCount"),
+                    tfma.MetricConfig(class_name="SparseCategoricalAccuracy", threshold=threshold),
+                ]
+            )
+        ],
+    )

@@ -1,0 +1,100 @@
+"""Build tfx-shrink: three top-level folders become one import package."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+
+# A top-level `components` or `kubeflow` must never reach anybody's site-packages.
+ROOTS = {
+    "tfx_shrink": "components",
+    "tfx_shrink.pipelines": "pipelines",
+    "tfx_shrink.kubeflow": "kubeflow",
+}
+
+DATA = ["py.typed", "*.csv", "*.json", "*.yaml", "Dockerfile"]
+
+DIGITS = ["scikit-learn>=1.3,<2"]
+TEST = [*DIGITS, "pytest>=8,<9", "pytest-timeout>=2.3,<3"]
+DEV = [
+    *TEST,
+    "build>=1.2,<2",
+    "import-linter>=2.3,<3",
+    "mypy>=2,<3",
+    "pre-commit>=4,<5",
+    "ruff>=0.17,<0.18",
+]
+
+
+def read_version() -> str:
+    """Return `__version__` without importing the package, which needs TensorFlow."""
+    text = (HERE / "components" / "version.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
+    if found is None:
+        raise RuntimeError('components/version.py must hold a line `__version__ = "…"`.')
+    return found.group(1)
+
+
+def read_long_description() -> str:
+    """Return the README, or nothing in a checkout that has none yet."""
+    readme = HERE / "README.md"
+    return readme.read_text(encoding="utf-8") if readme.is_file() else ""
+
+
+def packages_of(package: str, folder: str) -> list[str]:
+    """Return `package` and every package found below `folder`, under its import name."""
+    if not (HERE / folder / "__init__.py").is_file():
+        return []
+    return [package, *(f"{package}.{found}" for found in find_packages(str(HERE / folder)))]
+
+
+PACKAGES = {package: packages_of(package, folder) for package, folder in ROOTS.items()}
+
+setup(
+    name="tfx-shrink",
+    version=read_version(),
+    description="TFX components that make a trained model smaller, prove it, and deliver it",
+    long_description=read_long_description(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.10,<3.11",
+    packages=[name for names in PACKAGES.values() for name in names],
+    package_dir={package: ROOTS[package] for package, names in PACKAGES.items() if names},
+    # The pattern `**/` also reaches folders that are not packages, such as kustomize bases.
+    package_data={
+        package: [*DATA, *(f"**/{pattern}" for pattern in DATA)]
+        for package, names in PACKAGES.items()
+        if names
+    },
+    zip_safe=False,
+    install_requires=[
+        "apache-beam>=2.61,<2.64",
+        "click>=8,<9",
+        "flatbuffers>=24.3.25",
+        "numpy>=1.22,<2",
+        "tensorflow>=2.16.2,<2.17",
+        "tensorflow-model-analysis>=0.47,<0.48",
+        "tf-keras~=2.16.0",
+        "tfx>=1.16,<1.17",
+    ],
+    extras_require={
+        "kfp": ["kfp>=2.5,<2.6", "tfx[kfp]>=1.16,<1.17"],
+        "digits": DIGITS,
+        "test": TEST,
+        "dev": DEV,
+    },
+    entry_points={"console_scripts": ["tfx-shrink = tfx_shrink.cli:main"]},
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.10",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+)
