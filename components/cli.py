@@ -92,7 +92,7 @@ def quantize(model_dir: str, out: str, as_json: bool, **parameters: Any) -> None
 @_json
 def inspect(model_dir: str, as_json: bool) -> None:
     """Show what the model in MODEL_DIR serves, what blocks each signature, and its bytes."""
-    from tfx_shrink.saved_model.inspection import format_inspection, inspect_model
+    from tfx_shrink.quantizer.inspection import format_inspection, inspect_model
 
     found = _quietly(lambda: inspect_model(model_dir))
     if as_json:

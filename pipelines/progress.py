@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from typing import TextIO
 
+from absl import logging as absl_logging
+
 from tfx_shrink.tfx_seam.runs import node_event
 
 
@@ -27,7 +29,7 @@ def quiet_run(log_path: str, stream: TextIO | None = None) -> Iterator[None]:
     saved = [os.dup(1), os.dup(2)]
     terminal = stream or os.fdopen(os.dup(2), "w", buffering=1)
     root_logger = logging.getLogger()
-    level = root_logger.level
+    level, verbosity = root_logger.level, absl_logging.get_verbosity()
     with open(log_path, "a", buffering=1) as log:
         file_handler = logging.StreamHandler(log)
         file_handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -35,6 +37,7 @@ def quiet_run(log_path: str, stream: TextIO | None = None) -> Iterator[None]:
         others = root_logger.handlers[:]
         root_logger.handlers[:] = handlers
         root_logger.setLevel(logging.INFO)
+        absl_logging.set_verbosity(absl_logging.INFO)
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
         try:
@@ -47,6 +50,7 @@ def quiet_run(log_path: str, stream: TextIO | None = None) -> Iterator[None]:
                 os.close(descriptor)
             root_logger.handlers[:] = others
             root_logger.setLevel(level)
+            absl_logging.set_verbosity(verbosity)
 
 
 class _NodeLines(logging.Handler):

@@ -40,7 +40,9 @@ def read_verdict(outputs: Mapping[str, Mapping[str, list[Any]]]) -> Verdict:
         for blessing in made.get("blessing", []):
             if blessing.get_int_custom_property("blessed") != 1:
                 evaluation = made["evaluation"][0]
-                missed.append(f"{node} did not bless the model: {missed_thresholds(evaluation.uri)}")
+                missed.append(
+                    f"{node} did not bless the model: {missed_thresholds(evaluation.uri)}"
+                )
     pushes = [artifact for made in outputs.values() for artifact in made.get("pushed_model", [])]
     pushed = [push for push in pushes if push.get_int_custom_property("pushed") == 1]
     if pushed:

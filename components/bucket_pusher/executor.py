@@ -9,7 +9,7 @@ from tfx_shrink.tfx_seam.components import PusherExecutor, artifact_utils, io_ut
 class Executor(PusherExecutor):
     """Publishes a model if every blessing that is given says so."""
 
-    def Do(  # noqa: N802, D102: TFX's name, and TFX's contract.
+    def Do(  # noqa: D102
         self,
         input_dict: dict[str, list[Any]],
         output_dict: dict[str, list[Any]],

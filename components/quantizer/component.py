@@ -8,8 +8,8 @@ from tfx_shrink.quantizer.schemes import check_parameters, get_scheme
 from tfx_shrink.tfx_seam.components import (
     BaseBeamComponent,
     BaseChannel,
-    Channel,
     BeamExecutorSpec,
+    Channel,
     ChannelParameter,
     ComponentSpec,
     ExecutionParameter,
@@ -33,9 +33,7 @@ class QuantizerSpec(ComponentSpec):
     INPUTS = {
         "base_model": ChannelParameter(type=standard_artifacts.Model),
         "examples": ChannelParameter(type=standard_artifacts.Examples),
-        "transform_graph": ChannelParameter(
-            type=standard_artifacts.TransformGraph, optional=True
-        ),
+        "transform_graph": ChannelParameter(type=standard_artifacts.TransformGraph, optional=True),
         "schema": ChannelParameter(type=standard_artifacts.Schema, optional=True),
     }
     OUTPUTS = {"model": ChannelParameter(type=standard_artifacts.Model)}

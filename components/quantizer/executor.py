@@ -17,7 +17,7 @@ _TFRECORDS_OF_EXAMPLES = ("", "FORMAT_TF_EXAMPLE")
 class Executor(BaseBeamExecutor):
     """Quantizes a model; its rows are drawn by the pipeline's own Beam runner."""
 
-    def Do(  # noqa: N802, D102: TFX's name, and TFX's contract.
+    def Do(  # noqa: D102
         self,
         input_dict: dict[str, list[Any]],
         output_dict: dict[str, list[Any]],

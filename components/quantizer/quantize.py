@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfx_shrink import lineage
-from tfx_shrink.errors import ModelError, ParameterError, ProofError
+from tfx_shrink.errors import ExamplesError, ModelError, ParameterError, ProofError
 from tfx_shrink.examples.decode import decode_rows, transform_graph_in
 from tfx_shrink.examples.sample import Sample, sample_rows
 from tfx_shrink.measure.difference import OutputDifference
@@ -119,13 +119,16 @@ def quantize(
     # The proof's fifth of the whole is a quarter of what calibrates.
     wanted = num_calibration_examples + -(-num_calibration_examples // (_PROOF_SHARE - 1))
     sample = sample_rows(examples, wanted, seed, make_pipeline=make_pipeline, temp_dir=temp_dir)
-    calibrating = min(num_calibration_examples, len(sample.rows) * (_PROOF_SHARE - 1) // _PROOF_SHARE)
+    calibrating = min(
+        num_calibration_examples, len(sample.rows) * (_PROOF_SHARE - 1) // _PROOF_SHARE
+    )
 
+    unreadable: ExamplesError | None = None
     for function in candidates:
-        calibration, proof = _split_rows(
-            sample, function, calibrating, transform_graph=transform_graph, schema=schema
-        )
         try:
+            calibration, proof = _split_rows(
+                sample, function, calibrating, transform_graph=transform_graph, schema=schema
+            )
             converted = convert(
                 model_dir,
                 function.name,
@@ -136,6 +139,9 @@ def quantize(
             )
         except BlockedError as error:
             blocked[function.name] = str(error)
+            continue
+        except ExamplesError as error:
+            unreadable = unreadable or error  # Another function may read these rows.
             continue
         _check_scheme(converted, chosen)
         parameters = {
@@ -162,7 +168,7 @@ def quantize(
             result=lineage.ModelState(**step["result"]),
             difference=converted.difference,
         )
-    raise _nothing_convertible(model_dir, blocked)
+    raise unreadable or _nothing_convertible(model_dir, blocked)
 
 
 def _require_empty(out_dir: str) -> None:
@@ -180,9 +186,7 @@ def _candidates(
 ) -> tuple[list[ServedFunction], dict[str, str]]:
     """The functions worth trying, in order, and why the others are not."""
     functions = (
-        list_functions(loaded)
-        if signature_name is None
-        else [get_function(loaded, signature_name)]
+        list_functions(loaded) if signature_name is None else [get_function(loaded, signature_name)]
     )
     candidates, blocked = [], {}
     for function in functions:

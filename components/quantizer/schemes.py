@@ -1,11 +1,11 @@
 """The precisions that the Quantizer knows.
 
-| scheme          | weights           | activations | inputs, outputs | profits                     |
-|-----------------|-------------------|-------------|-----------------|-----------------------------|
-| `float32`       | float32           | float32     | as the model's  | nothing: the TFLite baseline|
-| `dynamic_range` | int8 (>= 1,024)   | float32 (1) | as the model's  | CPUs, small batches         |
-| `float16`       | float16           | float32 (2) | as the model's  | GPUs, download size         |
-| `int8`          | int8, per channel | int8        | as the model's  | CPUs, DSPs, Edge TPUs       |
+| scheme          | weights           | activations | inputs, outputs | profits             |
+|-----------------|-------------------|-------------|-----------------|---------------------|
+| `float32`       | float32           | float32     | as the model's  | the TFLite baseline |
+| `dynamic_range` | int8 (>= 1,024)   | float32 (1) | as the model's  | CPUs, small batches |
+| `float16`       | float16           | float32 (2) | as the model's  | GPUs, download size |
+| `int8`          | int8, per channel | int8        | as the model's  | CPUs, DSPs, TPUs    |
 
 (1) quantized for each call, inside the kernels. (2) weights are widened when the file is loaded.
 """
@@ -50,9 +50,7 @@ def get_scheme(name: str) -> Scheme:
       ParameterError: There is no such scheme.
     """
     if name not in SCHEMES:
-        raise ParameterError(
-            f"`scheme` must be one of {list(SCHEMES)}. Received: scheme={name!r}."
-        )
+        raise ParameterError(f"`scheme` must be one of {list(SCHEMES)}. Received: scheme={name!r}.")
     return SCHEMES[name]
 
 

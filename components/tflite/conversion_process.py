@@ -1,7 +1,7 @@
 """The child process of `convert`: `python -m tfx_shrink.tflite.conversion_process WORK_DIR`.
 
-Reads `request.json`, `calibration.npz` and `proof.npz` from the directory; leaves `outcome.json`
-and, if all went well, `result.tflite`.
+Reads the request and, where there are any, rows to calibrate on and rows to prove with from the
+directory; leaves the outcome and, if all went well, the file.
 """
 
 import dataclasses
@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,7 +17,14 @@ import tensorflow as tf
 from tfx_shrink.errors import ModelError, ProofError
 from tfx_shrink.measure.difference import OutputDifference, output_difference
 from tfx_shrink.saved_model.functions import ServedFunction, get_function, load
-from tfx_shrink.tflite.convert import ConversionOptions
+from tfx_shrink.tflite.convert import (
+    CALIBRATION,
+    OUTCOME,
+    PROOF,
+    REQUEST,
+    RESULT,
+    ConversionOptions,
+)
 from tfx_shrink.tflite.interpreter import SIGNATURE, TFLiteModel
 from tfx_shrink.tflite.signature_defs import add_signature_defs
 
@@ -25,28 +33,39 @@ _BATCH = 256
 
 def main(work: str) -> None:
     """Serves one request."""
-    with open(os.path.join(work, "request.json")) as file:
+    with open(os.path.join(work, REQUEST)) as file:
         request = json.load(file)
-    loaded = load(request["model_dir"])
-    function = get_function(loaded, request["function_name"])
-    options = ConversionOptions(**request["options"])
     try:
-        content = _convert(function, options, _rows(work, "calibration"), work)
-        content = add_signature_defs(content, {SIGNATURE, function.name})
-        difference = _prove(function, content, _rows(work, "proof"))
-        with open(os.path.join(work, "result.tflite"), "wb") as file:
-            file.write(content)
-        outcome = {"kind": "converted", "difference": dataclasses.asdict(difference)}
+        outcome = _serve(work, **request)
     except ProofError as error:
-        outcome = {"kind": "proof", "message": str(error)}
+        outcome = {"kind": "unproven", "message": str(error)}
     except Exception as error:  # The converter raises bare Exceptions of many types.
         outcome = {"kind": "failed", "message": f"{type(error).__name__}: {error}"}
-    with open(os.path.join(work, "outcome.json"), "w") as file:
+    with open(os.path.join(work, OUTCOME), "w") as file:
         json.dump(outcome, file)
 
 
+def _serve(
+    work: str, model_dir: str, function_name: str, options: dict[str, Any]
+) -> dict[str, Any]:
+    loaded = load(model_dir)
+    function = get_function(loaded, function_name)
+    content = _convert(function, ConversionOptions(**options), _rows(work, CALIBRATION), work)
+    content = add_signature_defs(content, [SIGNATURE, function.name])
+    with open(os.path.join(work, RESULT), "wb") as file:
+        file.write(content)
+    proof = _rows(work, PROOF)
+    if not proof:
+        return {"kind": "converted"}
+    difference = dataclasses.asdict(_prove(function, content, proof))
+    return {"kind": "converted", "difference": difference}
+
+
 def _rows(work: str, name: str) -> dict[str, np.ndarray]:
-    with np.load(os.path.join(work, f"{name}.npz")) as arrays:
+    path = os.path.join(work, name)
+    if not os.path.exists(path):
+        return {}
+    with np.load(path) as arrays:
         return dict(arrays)
 
 
@@ -64,7 +83,7 @@ def _convert(
     }
     module = tf.Module()
     module.weights = list(function.concrete.variables)
-    module.served = tf.function(lambda **tensors: function.call(tensors))
+    module.served = tf.function(lambda **tensors: function.call(tensors), autograph=False)
     export = os.path.join(work, "export")
     tf.saved_model.save(
         module, export, signatures={SIGNATURE: module.served.get_concrete_function(**specs)}

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,11 @@ from tfx_shrink.errors import ConversionError, ProofError
 from tfx_shrink.measure.difference import OutputDifference
 
 _WORKER = "tfx_shrink.tflite.conversion_process"
+
+# Files of the directory that parent and child share.
+REQUEST, OUTCOME, RESULT = "request.json", "outcome.json", "result.tflite"
+CALIBRATION, PROOF = "calibration.npz", "proof.npz"
+
 _OPERATIONS = re.compile(r"(?:TF Select|Custom) ops: ([\w.:, ]+)")
 _LOG_LINES = 8
 
@@ -91,33 +97,72 @@ def convert(
 
     Raises:
       BlockedError: Operations of the function have no TFLite counterpart, or the converter was
-        killed by one; `operations` names those that are known.
+        killed; `operations` names those that are known.
       ConversionError: The converter failed otherwise, or ran out of time.
       ProofError: The file does not run, or its outputs are not finite or not of the source's
         shape.
     """
     with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
-        np.savez(os.path.join(work, "calibration.npz"), **calibration)
-        np.savez(os.path.join(work, "proof.npz"), **proof)
-        request = {
-            "model_dir": model_dir,
-            "function_name": function_name,
-            "options": dataclasses.asdict(options),
-        }
-        outcome = _run_worker(work, request, time_limit)
-        if outcome["kind"] == "converted":
-            with open(os.path.join(work, "result.tflite"), "rb") as file:
-                return Converted(file.read(), OutputDifference(**outcome["difference"]))
-    if outcome["kind"] == "proof":
-        raise ProofError(outcome["message"])
-    if outcome["kind"] == "killed" and options != ConversionOptions():
-        raise _diagnosed(outcome["message"], model_dir, function_name, proof, time_limit)
-    raise _conversion_error(outcome["message"])
+        np.savez(os.path.join(work, CALIBRATION), **calibration)
+        np.savez(os.path.join(work, PROOF), **proof)
+        outcome = _run_worker(work, model_dir, function_name, options, time_limit)
+        if outcome.kind == "converted":
+            with open(os.path.join(work, RESULT), "rb") as file:
+                return Converted(file.read(), OutputDifference(**outcome.difference))
+    if outcome.kind == "unproven":
+        raise ProofError(outcome.message)
+    if outcome.kind == "killed":
+        # Where the quantizing converter is killed, the plain one refuses, naming operations.
+        operations = conversion_blockers(model_dir, function_name, time_limit=time_limit)
+        told = f"What blocks the float conversion: {', '.join(operations)}." if operations else ""
+        raise BlockedError(f"{outcome.message} {told}".strip(), operations)
+    operations = _operations_in(outcome.message)
+    if operations:
+        raise BlockedError(f"no TFLite operation for {', '.join(operations)}", operations)
+    raise ConversionError(outcome.message)
 
 
-def _run_worker(work: str, request: Mapping[str, object], time_limit: float) -> dict[str, object]:
-    """Runs the child process in `work` and tells how it ended."""
-    with open(os.path.join(work, "request.json"), "w") as file:
+def conversion_blockers(model_dir: str, function_name: str, *, time_limit: float) -> list[str]:
+    """Converts one function to float TFLite on trial and lists what stands in the way.
+
+    Args:
+      model_dir: The SavedModel's directory.
+      function_name: A signature's name, or `functions.CALL_FUNCTION`.
+      time_limit: Seconds after which the converter is stopped.
+
+    Returns:
+      Names of operations; the converter's message if it named none; empty if it converts.
+    """
+    with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
+        outcome = _run_worker(work, model_dir, function_name, ConversionOptions(), time_limit)
+    if outcome.kind == "converted":
+        return []
+    return _operations_in(outcome.message) or [outcome.message]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Outcome:
+    """How the child process ended: "converted", "unproven", "failed" or "killed"."""
+
+    kind: str
+    message: str = ""
+    difference: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def _run_worker(
+    work: str,
+    model_dir: str,
+    function_name: str,
+    options: ConversionOptions,
+    time_limit: float,
+) -> _Outcome:
+    """Runs the child process in `work`; its result, if any, is left there."""
+    request = {
+        "model_dir": model_dir,
+        "function_name": function_name,
+        "options": dataclasses.asdict(options),
+    }
+    with open(os.path.join(work, REQUEST), "w") as file:
         json.dump(request, file)
     log_path = os.path.join(work, "log")
     with open(log_path, "wb") as log:
@@ -131,50 +176,18 @@ def _run_worker(work: str, request: Mapping[str, object], time_limit: float) -> 
                 check=False,
             ).returncode
         except subprocess.TimeoutExpired:
-            message = f"The TFLite converter did not finish within {time_limit:g} seconds."
-            return {"kind": "failed", "message": message}
-    outcome_path = os.path.join(work, "outcome.json")
+            return _Outcome("failed", f"The converter did not finish in {time_limit:g} seconds.")
+    outcome_path = os.path.join(work, OUTCOME)
     if code == 0 and os.path.exists(outcome_path):
         with open(outcome_path) as file:
-            return json.load(file)
+            return _Outcome(**json.load(file))
+    if code < 0:
+        return _Outcome("killed", f"The converter was killed by {signal.Signals(-code).name}.")
     with open(log_path, errors="replace") as file:
-        lines = [line.strip() for line in file if line.strip()][-_LOG_LINES:]
-    end = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    message = f"The TFLite converter's process ended with {end}."
-    return {
-        "kind": "killed" if code < 0 else "failed",
-        "message": message + ("\nIts last lines:\n  " + "\n  ".join(lines) if lines else ""),
-    }
+        lines = [line.rstrip() for line in file if line.strip()][-_LOG_LINES:]
+    return _Outcome("failed", "\n".join([f"The converter ended with exit code {code}:", *lines]))
 
 
-def _diagnosed(
-    message: str,
-    model_dir: str,
-    function_name: str,
-    proof: Mapping[str, np.ndarray],
-    time_limit: float,
-) -> ConversionError:
-    """Asks the float converter, which refuses where the quantizing one is killed, for names."""
-    try:
-        convert(
-            model_dir,
-            function_name,
-            ConversionOptions(),
-            calibration={},
-            proof=proof,
-            time_limit=time_limit,
-        )
-    except BlockedError as blocked:
-        return BlockedError(f"{message}\n{blocked}", blocked.operations)
-    except (ConversionError, ProofError) as error:
-        return BlockedError(f"{message}\nThe float conversion fails too: {error}", [])
-    return BlockedError(f"{message}\nThe float conversion of the same function works.", [])
-
-
-def _conversion_error(message: str) -> ConversionError:
+def _operations_in(message: str) -> list[str]:
     found = {name.strip() for names in _OPERATIONS.findall(message) for name in names.split(",")}
-    operations = sorted(name for name in found if name)
-    if not operations:
-        return ConversionError(message)
-    text = f"TFLite has no builtin operation for {', '.join(operations)}."
-    return BlockedError(text, operations)
+    return sorted(name for name in found if name)

@@ -69,7 +69,9 @@ class TFLiteModel:
         quantized = {name: _quantize(features[name], self.inputs[name]) for name in self.inputs}
         with self._lock:
             outputs = self._run(**quantized)
-            return {name: _dequantize(value, self._outputs[name]) for name, value in outputs.items()}
+            return {
+                name: _dequantize(value, self._outputs[name]) for name, value in outputs.items()
+            }
 
 
 def _quantize(values: Any, detail: Mapping[str, Any]) -> np.ndarray:

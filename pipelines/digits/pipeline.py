@@ -1,6 +1,7 @@
 """The digits pipeline: `create_pipeline` with this data, this network and these thresholds."""
 
 import os
+from typing import Any
 
 import tensorflow_model_analysis as tfma
 from tfx import v1 as tfx
@@ -50,7 +51,7 @@ def create_digits_pipeline(
     )
 
 
-def metadata_connection(root: str):  # noqa: ANN201: a proto that tfx.v1 does not name.
+def metadata_connection(root: str) -> Any:
     """Returns the connection to the pipeline's own SQLite metadata."""
     return tfx.orchestration.metadata.sqlite_metadata_connection_config(
         os.path.join(root, "metadata.sqlite")

@@ -91,7 +91,14 @@ def compare_models(outputs: Mapping[str, Mapping[str, list[Any]]]) -> list[Model
 
 def format_table(models: list[ModelRow]) -> str:
     """Returns the table as text."""
-    head = ["model", "bytes", "smaller", "than TFLite", "accuracy [95 % interval]", "max difference"]
+    head = [
+        "model",
+        "bytes",
+        "smaller",
+        "than TFLite",
+        "accuracy [95 % interval]",
+        "max difference",
+    ]
     lines = [head]
     for model in models:
         quality = model.accuracy

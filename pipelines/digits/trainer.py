@@ -77,8 +77,6 @@ def make_signatures(model: tf_keras.Model, graph: tft.TFTransformOutput) -> dict
 
 
 def _dataset(fn_args: Any, files: list[str], graph: tft.TFTransformOutput) -> tf.data.Dataset:
-    options = tfxio.TensorFlowDatasetOptions(
-        batch_size=_BATCH, label_key=LABEL, shuffle_seed=_SEED
-    )
+    options = tfxio.TensorFlowDatasetOptions(batch_size=_BATCH, label_key=LABEL, shuffle_seed=_SEED)
     schema = graph.transformed_metadata.schema
     return fn_args.data_accessor.tf_dataset_factory(files, options, schema).repeat()
