@@ -115,3 +115,7 @@ def _quietly(work: Callable[[], Any]) -> Any:
 def _print_json(value: Any) -> None:
     json.dump(value, sys.stdout, indent=1, default=str)
     sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()

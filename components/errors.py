@@ -27,3 +27,7 @@ class ProofError(ModelError):
 
 class PublishError(ShrinkError):
     """A model could not be published; nothing became visible to a server."""
+
+
+class RunError(ShrinkError):
+    """A pipeline's run ended in an error of a stock component."""

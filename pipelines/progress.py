@@ -12,6 +12,8 @@ from absl import logging as absl_logging
 
 from tfx_shrink.tfx_seam.runs import node_event
 
+_NOTES = {"cached": "  from the cache", "skipped": "  skipped by its condition"}
+
 
 @contextlib.contextmanager
 def quiet_run(log_path: str, stream: TextIO | None = None) -> Iterator[None]:
@@ -42,6 +44,9 @@ def quiet_run(log_path: str, stream: TextIO | None = None) -> Iterator[None]:
         os.dup2(log.fileno(), 2)
         try:
             yield
+        except Exception:
+            logging.exception("The run failed.")
+            raise
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -60,7 +65,7 @@ class _NodeLines(logging.Handler):
         super().__init__(logging.INFO)
         self._stream = stream
         self._started: dict[str, float] = {}
-        self._cached = False
+        self._note = ""
 
     def emit(self, record: logging.LogRecord) -> None:
         event = node_event(record.getMessage())
@@ -68,10 +73,9 @@ class _NodeLines(logging.Handler):
             return
         node, what = event
         if what == "running":
-            self._started[node], self._cached = time.monotonic(), False
-        elif what == "cached":
-            self._cached = True
+            self._started[node], self._note = time.monotonic(), ""
+        elif what in _NOTES:
+            self._note = _NOTES[what]
         elif node in self._started:
             seconds = time.monotonic() - self._started.pop(node)
-            note = "  from the cache" if self._cached else ""
-            print(f"  {node:<24}{seconds:6.1f} s{note}", file=self._stream, flush=True)
+            print(f"  {node:<24}{seconds:6.1f} s{self._note}", file=self._stream, flush=True)

@@ -64,40 +64,46 @@ def missed_thresholds(evaluation_uri: str) -> str:
       evaluation_uri: Where the stock Evaluator wrote its results.
     """
     result = tfma.load_validation_result(evaluation_uri)
-    lines = []
-    for by_slice in result.metric_validations_per_slice:
-        where = ", ".join(
-            f"{key.column}={key.bytes_value.decode() or key.int64_value or key.float_value}"
-            for key in by_slice.slice_key.single_slice_keys
-        )
-        for failure in by_slice.failures:
-            kind = failure.metric_threshold.WhichOneof("threshold")  # None: both, or change only.
-            lines.append(
-                f"{failure.metric_key.name}"
-                + (" against the baseline" if failure.metric_key.is_diff else "")
-                + (f" on {where}" if where else "")
-                + f" was {_number(failure.metric_value)}; {_required(failure, kind)}"
-            )
-    return "; ".join(lines) or "no threshold could be checked"
+    missed = [
+        f"{failure.metric_key.name}{_where(by_slice.slice_key)} {_measured(failure)}, "
+        f"required {_required(failure.metric_threshold)}"
+        for by_slice in result.metric_validations_per_slice
+        for failure in by_slice.failures
+    ]
+    missed += [f"no rows in slice {str(key).strip()}" for key in result.missing_slices]
+    return "; ".join(missed) or "no threshold was checked"
 
 
-def _number(value: Any) -> str:
-    kind = value.WhichOneof("type")
-    if kind is None:
-        return "missing"
-    number = getattr(value, kind)
-    return f"{getattr(number, 'value', number):.4g}"
+def _where(slice_key: Any) -> str:
+    parts = []
+    for key in slice_key.single_slice_keys:
+        value = getattr(key, key.WhichOneof("kind"))
+        parts.append(f"{key.column}={value.decode() if isinstance(value, bytes) else value}")
+    return f" on {', '.join(parts)}" if parts else ""
 
 
-def _required(failure: Any, kind: str | None) -> str:
-    threshold = failure.metric_threshold
-    if failure.metric_key.is_diff:
+def _measured(failure: Any) -> str:
+    if not failure.HasField("metric_value"):
+        return failure.message or "missing"
+    kind = "changed by" if failure.metric_key.is_diff else "was"
+    return f"{kind} {failure.metric_value.double_value.value:.4g}"
+
+
+def _required(threshold: Any) -> str:
+    if threshold.HasField("change_threshold"):
         change = threshold.change_threshold
-        return f"a change of at least {change.absolute.value:.4g} was required"
-    bounds = threshold.value_threshold
-    required = []
-    if bounds.HasField("lower_bound"):
-        required.append(f"at least {bounds.lower_bound.value:.4g}")
-    if bounds.HasField("upper_bound"):
-        required.append(f"at most {bounds.upper_bound.value:.4g}")
-    return f"{' and '.join(required) or failure.message} was required"
+        side = (
+            "at least" if change.direction == tfma.MetricDirection.HIGHER_IS_BETTER else "at most"
+        )
+        return " and ".join(
+            f"{side} {bound.value:.4g}{' of the baseline' if name == 'relative' else ''}"
+            for name in ("absolute", "relative")
+            for bound in [getattr(change, name)]
+            if change.HasField(name)
+        )
+    value = threshold.value_threshold
+    return " and ".join(
+        f"{side} {getattr(value, name).value:.4g}"
+        for name, side in (("lower_bound", "at least"), ("upper_bound", "at most"))
+        if value.HasField(name)
+    )

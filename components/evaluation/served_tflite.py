@@ -53,9 +53,12 @@ class ServedTFLite:
         self, content: bytes, baseline: Any, signature_name: str, preprocessing: list[str]
     ):
         self._baseline = baseline  # Its functions die with it.
-        steps = [_preprocessing_step(baseline, name) for name in preprocessing]
-        self.signatures = dict(baseline.signatures) if baseline is not None else {}
-        self.signatures[signature_name] = _Signature(TFLiteModel(content), steps)
+        steps = {name: _preprocessing_step(baseline, name) for name in preprocessing}
+        self.signatures = {
+            **(baseline.signatures if baseline is not None else {}),
+            **steps,
+            signature_name: _Signature(TFLiteModel(content), list(steps.values())),
+        }
 
 
 class _Signature:
@@ -89,24 +92,26 @@ def _preprocessing_step(baseline: Any, name: str) -> _Step:
     if name in baseline.signatures:
         return baseline.signatures[name]
     layer = getattr(baseline, name, None)
-    if layer is None:
+    saved = layer.save_spec() if hasattr(layer, "save_spec") else None
+    if not saved or not isinstance(saved[0][0], Mapping):
         raise ModelError(
-            f"preprocessing_function_names={name!r} is neither a signature nor a layer of the "
-            f"baseline model, whose signatures are {sorted(baseline.signatures)}."
+            f"preprocessing_function_names={name!r} is neither a signature nor a Keras layer over "
+            f"raw features of the baseline model, whose signatures are "
+            f"{sorted(baseline.signatures)}."
         )
-    spec = _raw_feature_spec(layer, name)
-    return lambda examples: layer(tf.io.parse_example(examples, spec))
+    return _LayerStep(layer, {key: _feature(spec) for key, spec in saved[0][0].items()})
 
 
-def _raw_feature_spec(layer: Any, name: str) -> dict[str, Any]:
-    """How to parse what a TransformFeaturesLayer reads."""
-    if hasattr(layer, "_tft_output"):  # tft.TransformFeaturesLayer, loaded as the Keras layer.
-        return layer._tft_output.raw_feature_spec()
-    for concrete in getattr(layer.__call__, "concrete_functions", []):
-        features = concrete.structured_input_signature[0][0]
-        if isinstance(features, Mapping):
-            return {key: _feature(spec) for key, spec in features.items()}
-    raise ModelError(f"Layer {name!r} of the baseline model does not take a dict of raw features.")
+class _LayerStep:
+    """A TransformFeaturesLayer that reads serialized rows."""
+
+    structured_input_signature = ((), {_SERIALIZED: tf.TensorSpec([None], tf.string)})
+
+    def __init__(self, layer: Any, raw_spec: Mapping[str, Any]):
+        self._layer, self._raw_spec = layer, raw_spec
+
+    def __call__(self, examples: tf.Tensor) -> Mapping[str, Any]:
+        return self._layer(tf.io.parse_example(examples, self._raw_spec))
 
 
 def _feature(spec: tf.TypeSpec) -> Any:

@@ -14,7 +14,10 @@ RUNNERS = {"beam": BeamDagRunner, "local": LocalDagRunner}
 
 # The words of beam_dag_runner.py, local_dag_runner.py and portable/launcher.py.
 _NODE = re.compile(r"(?:node|Component) (?P<node>\S+) is (?P<event>running|finished)\.")
-_CACHED = re.compile(r"A cached execution \d+ is used\.")
+_SAID_OF_RUNNING_NODE = {
+    "A cached execution": "cached",
+    "Skipping execution for": "skipped",
+}
 
 
 def node_event(message: str) -> tuple[str, str] | None:
@@ -24,11 +27,15 @@ def node_event(message: str) -> tuple[str, str] | None:
       message: The text of a log record.
 
     Returns:
-      `(node id, "running" | "finished")`, `("", "cached")` for the node that runs now, or None.
+      `(node id, "running" | "finished")`; `("", "cached" | "skipped")` of the node that runs now;
+      None for any other message.
     """
     if found := _NODE.match(message):
         return found["node"], found["event"]
-    return ("", "cached") if _CACHED.match(message) else None
+    for words, event in _SAID_OF_RUNNING_NODE.items():
+        if message.startswith(words):
+            return "", event
+    return None
 
 
 def latest_run_outputs(

@@ -8,6 +8,7 @@ from typing import Any
 
 from tfx_shrink.bucket_pusher.destination import parse_destination
 from tfx_shrink.bucket_pusher.publish import check_writable
+from tfx_shrink.errors import RunError, ShrinkError
 from tfx_shrink.pipelines.digits.data import write_csv
 from tfx_shrink.pipelines.digits.pipeline import NAME, create_digits_pipeline, metadata_connection
 from tfx_shrink.pipelines.digits.summary import ModelRow, compare_models
@@ -66,6 +67,7 @@ def run_digits(
     Raises:
       ParameterError: `push_to` is not a destination.
       PublishError: Nothing can be written at `push_to`; found before anything runs.
+      RunError: A stock component failed; the text names the full log.
     """
     root = os.path.abspath(root)
     push_to = push_to or f"file://{root}/bucket"
@@ -75,8 +77,22 @@ def run_digits(
     say(f"digits: {runner} runner, artifacts below {root}, full log in {log_path}")
     started = time.monotonic()
     with quiet_run(log_path):
-        RUNNERS[runner]().run(create_digits_pipeline(root, push_to, **pipeline_parameters))
+        _run(create_digits_pipeline(root, push_to, **pipeline_parameters), runner, log_path)
         seconds = time.monotonic() - started
         outputs = latest_run_outputs(metadata_connection(root), NAME)
         models = compare_models(outputs) if "Quantizer" in outputs else []
-    return DigitsRun(models, read_verdict(outputs), seconds, log_path)
+        verdict = read_verdict(outputs)
+    return DigitsRun(models, verdict, seconds, log_path)
+
+
+def _run(pipeline: Any, runner: str, log_path: str) -> None:
+    try:
+        RUNNERS[runner]().run(pipeline)
+    except ShrinkError:
+        raise
+    except Exception as error:
+        first_line = (str(error).strip() or "no message").splitlines()[0]
+        raise RunError(
+            f"The pipeline failed with {type(error).__name__}: {first_line} Nothing was published. "
+            f"The full log is {log_path}."
+        ) from error

@@ -1,0 +1,85 @@
+"""The standard pipeline: every stage a parameter."""
+
+import pytest
+import tensorflow_model_analysis as tfma
+from tfx import v1 as tfx
+
+from tfx_shrink.errors import ParameterError
+from tfx_shrink.pipelines.compression import create_pipeline
+
+TRAINER = {
+    "run_fn": "somewhere.run_fn",
+    "train_args": tfx.proto.TrainArgs(num_steps=1),
+    "eval_args": tfx.proto.EvalArgs(num_steps=1),
+}
+
+
+def nodes(**stages):
+    pipeline = create_pipeline(
+        "p",
+        "/nowhere",
+        example_gen=tfx.components.CsvExampleGen(input_base="/nowhere"),
+        trainer=TRAINER,
+        **stages,
+    )
+    return {component.id: component for component in pipeline.components}
+
+
+ALL = {
+    "transform": {"preprocessing_fn": "somewhere.preprocessing_fn"},
+    "quantizer": {"scheme": "int8"},
+    "evaluator": {"eval_config": tfma.EvalConfig()},
+    "pusher": {"push_destination": "file:///bucket", "model_name": "m"},
+}
+
+
+def test_all_stages_are_wired_in_order():
+    found = nodes(**ALL)
+    assert list(found) == [
+        "CsvExampleGen",
+        "StatisticsGen",
+        "SchemaGen",
+        "ExampleValidator",
+        "Transform",
+        "Trainer",
+        "Quantizer",
+        "Evaluator",
+        "BucketPusher",
+    ]
+    quantized = found["Quantizer"].outputs["model"]
+    trained = found["Trainer"].outputs["model"]
+    assert found["Evaluator"].inputs["model"] is quantized
+    assert found["Evaluator"].inputs["baseline_model"] is trained
+    assert found["BucketPusher"].inputs["model"] is quantized
+    assert found["BucketPusher"].inputs["model_blessing"] is found["Evaluator"].outputs["blessing"]
+
+
+def test_stages_can_be_left_out():
+    assert list(nodes(example_validator=None)) == [
+        "CsvExampleGen",
+        "StatisticsGen",
+        "SchemaGen",
+        "Trainer",
+    ]
+
+
+def test_without_compression_the_float_model_is_judged_and_pushed():
+    found = nodes(**{**ALL, "quantizer": None})
+    trained = found["Trainer"].outputs["model"]
+    assert found["Evaluator"].inputs["model"] is trained
+    assert "baseline_model" not in found["Evaluator"].inputs
+    assert found["BucketPusher"].inputs["model"] is trained
+
+
+def test_float_gate_without_compression_judges_once_and_blesses_the_push():
+    found = nodes(**{**ALL, "quantizer": None}, evaluate_float=True)
+    assert "Evaluator" not in found
+    blessing = found["FloatEvaluator"].outputs["blessing"]
+    assert found["BucketPusher"].inputs["model_blessing"] is blessing
+
+
+def test_bad_stages_are_refused_when_the_pipeline_is_made():
+    with pytest.raises(ParameterError, match="`scheme` must be one of"):
+        nodes(**{**ALL, "quantizer": {"scheme": "int7"}})
+    with pytest.raises(ValueError, match="`evaluate_float` needs"):
+        nodes(evaluate_float=True)

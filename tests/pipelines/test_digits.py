@@ -1,0 +1,87 @@
+"""The main job, whole: real digits through TFX's own runners."""
+
+import os
+
+import pytest
+import tensorflow as tf
+
+from tfx_shrink.pipelines.digits.data import write_csv
+from tfx_shrink.pipelines.digits.pipeline import NAME, metadata_connection
+from tfx_shrink.pipelines.digits.run import run_digits
+from tfx_shrink.tfx_seam.runs import latest_run_outputs
+
+pytestmark = pytest.mark.slow
+
+
+def versions(root):
+    return sorted(os.listdir(os.path.join(root, "bucket", "digits")))
+
+
+@pytest.fixture(scope="module")
+def lines():
+    return []
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return str(tmp_path_factory.mktemp("digits"))
+
+
+@pytest.fixture(scope="module")
+def first(root, lines):
+    return run_digits(root, say=lines.append)
+
+
+def test_main_job_publishes_an_int8_model_as_good_as_its_float_parent(first, root):
+    assert first.verdict.pushed, first.verdict.reason
+    assert first.verdict.destination == f"file://{root}/bucket/digits/1"
+    stripped, float_tflite, int8 = first.models
+    assert float_tflite.bytes / int8.bytes >= 3.5
+    assert stripped.accuracy.value - int8.accuracy.value <= 0.005
+    assert stripped.accuracy.value > 0.95
+    assert float_tflite.max_difference < 1e-4 < int8.max_difference < 0.2
+
+
+def test_published_file_loads_in_a_plain_interpreter(first, root):
+    path = os.path.join(root, "bucket", "digits", "1", "model.tflite")
+    interpreter = tf.lite.Interpreter(path)
+    interpreter.allocate_tensors()
+    (image,) = interpreter.get_input_details()
+    assert image["name"] == "serving_default_image:0"
+
+
+def test_a_second_run_is_cached_and_publishes_nothing_new(first, root):
+    before = os.stat(write_csv(os.path.join(root, "data"))).st_mtime_ns
+    again = run_digits(root, runner="local", say=lambda line: None)
+    assert again.verdict == first.verdict
+    assert versions(root) == ["1"]
+    assert os.stat(write_csv(os.path.join(root, "data"))).st_mtime_ns == before
+    outputs = latest_run_outputs(metadata_connection(root), NAME)
+    assert {"Trainer", "Quantizer", "Evaluator", "BucketPusher"} <= outputs.keys()
+
+
+def test_an_unblessed_model_is_not_published_and_the_reason_names_the_threshold(first, root):
+    refused = run_digits(root, min_accuracy=1.01, say=lambda line: None)
+    assert not refused.verdict.pushed
+    assert "sparse_categorical_accuracy was 0.9" in refused.verdict.reason
+    assert "required at least 1.01" in refused.verdict.reason
+    assert versions(root) == ["1"]
+
+
+def test_float_gate_compares_with_the_last_blessed_float_model(first, root):
+    run_digits(root, evaluate_float=True, say=lambda line: None)
+    gated = run_digits(root, evaluate_float=True, runner="local", say=lambda line: None)
+    assert gated.verdict.pushed, gated.verdict.reason
+    outputs = latest_run_outputs(metadata_connection(root), NAME)
+    (blessing,) = outputs["FloatEvaluator"]["blessing"]
+    (trained,) = outputs["Trainer"]["model"]
+    # The Quantizer's model is blessed too, and newer.
+    assert blessing.get_int_custom_property("baseline_model_id") == trained.id
+
+
+def test_float_gate_that_does_not_bless_stops_before_compressing(first, root):
+    published = versions(root)
+    stopped = run_digits(root, evaluate_float=True, min_accuracy=1.01, say=lambda line: None)
+    assert "FloatEvaluator did not bless" in stopped.verdict.reason
+    assert stopped.models == []
+    assert versions(root) == published
