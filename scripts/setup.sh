@@ -17,13 +17,20 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 10))' 2>/dev
   }
 fi
 
+# pyfarmhash has no wheel. Where no compiler is installed, one comes as a package.
+if ! command -v c++ >/dev/null && ! command -v g++ >/dev/null; then
+  if [[ ! -x .tools/zig/c++ ]]; then
+    echo "No C++ compiler found; fetching one (ziglang) into .tools/zig" >&2
+    "$uv" venv --quiet --python "$python" .tools/zig
+    "$uv" pip install --quiet --python .tools/zig ziglang==0.17.1
+    printf '#!/bin/sh\nexec "%s/.tools/zig/bin/python" -m ziglang c++ "$@"\n' "$PWD" >.tools/zig/c++
+    chmod +x .tools/zig/c++
+  fi
+  export CC="$PWD/.tools/zig/c++" CXX="$PWD/.tools/zig/c++"
+fi
+
 # Source packages (kfp, dill, pyfarmhash) are built with the setuptools that the lock names.
 "$uv" pip install --python "$python" --compile-bytecode \
-  --build-constraints requirements/constraints.in -r requirements/py310.lock || {
-  if ! command -v g++ >/dev/null && ! command -v c++ >/dev/null; then
-    echo "make setup: no C++ compiler was found; install the package g++." >&2
-  fi
-  exit 1
-}
+  --build-constraints requirements/constraints.in -r requirements/py310.lock
 "$uv" pip install --python "$python" --no-deps --no-build-isolation -e .
 "$uv" pip check --python "$python"
