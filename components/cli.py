@@ -61,30 +61,56 @@ def run(pipeline: str, root: str, push_to: str | None, runner: str, as_json: boo
 @main.command()
 @click.argument("model_dir")
 @click.argument("out")
-@click.option("--scheme", required=True, help="float32, dynamic_range, float16 or int8.")
+@click.option("--scheme", required=True, help="Such as int8, weight_int8 or auto.")
 @click.option("--examples", required=True, multiple=True, help="Glob of TFRecords; repeatable.")
 @click.option("--transform-graph", help="Transform's output directory, for raw rows.")
 @click.option("--signature-name", help="What to convert. Default: the first that converts.")
 @click.option("--num-calibration-examples", default=1000, show_default=True)
 @click.option("--seed", default=0, show_default=True)
+@click.option("--max-output-difference", type=float, help="Refuse a result that moved further.")
+@click.option("--encode-sparsity", is_flag=True, help="TFLite's sparse format, for pruned weights.")
+@click.option("--allow-select-tf-ops", is_flag=True, help="Keep operations that TFLite lacks.")
+@click.option("--label-key", help="auto: the feature that holds the label.")
+@click.option("--metric", default="accuracy", show_default=True, help="auto: or auc, mse.")
+@click.option("--max-drop", type=float, help="auto: by how much the metric may be worse.")
+@click.option("--drop-type", default="absolute", show_default=True, help="auto: or relative.")
+@click.option("--ladder", help="auto: schemes to try, smallest first, separated by commas.")
+@click.option("--report-examples", multiple=True, help="auto: glob of another split's TFRecords.")
 @_json
 def quantize(model_dir: str, out: str, as_json: bool, **parameters: Any) -> None:
-    """Quantize the SavedModel in MODEL_DIR to TFLite, prove it on real rows, write it to OUT."""
-    from tfx_shrink.quantizer.schemes import get_scheme
+    """Store the SavedModel in MODEL_DIR in fewer bits, prove it on real rows, write it to OUT."""
+    from tfx_shrink.quantizer.schemes import AUTO, get_scheme
 
-    get_scheme(parameters["scheme"])
+    if parameters["scheme"] != AUTO:
+        get_scheme(parameters["scheme"])
+    search = _search({name: parameters.pop(name) for name in _SEARCH_OPTIONS})
     from tfx_shrink.quantizer.quantize import quantize as run_quantize
 
-    done = _quietly(lambda: run_quantize(model_dir, out, **parameters))
+    done = _quietly(lambda: run_quantize(model_dir, out, search=search, **parameters))
     if as_json:
         _print_json(dataclasses.asdict(done))
         return
-    click.echo(f"{out}: {parameters['scheme']} from signature {done.source_signature}")
+    click.echo(f"{out}: {done.scheme} of {done.source_signature}")
     click.echo(f"  bytes              {done.source.bytes:,} -> {done.result.bytes:,}")
     click.echo(
         f"  output difference  max {done.difference.max:.3g}, p99 {done.difference.p99:.3g} "
         f"on {done.difference.rows} rows"
     )
+
+
+_SEARCH_OPTIONS = ("label_key", "metric", "max_drop", "drop_type", "ladder")
+
+
+def _search(options: dict[str, Any]) -> Any:
+    from tfx_shrink.quantizer.settings import Search
+
+    if options["label_key"] is None or options["max_drop"] is None:
+        return None
+    if options["ladder"] is None:
+        del options["ladder"]
+    else:
+        options["ladder"] = options["ladder"].split(",")
+    return Search(**options)
 
 
 @main.command()

@@ -103,16 +103,15 @@ def create_pipeline(
             )
         )
     rows = {"examples": raw}
+    graph = {}
     if transform is not None:
         transformed = tfx.components.Transform(
             examples=raw, schema=schema.outputs["schema"], **transform
         )
         components.append(transformed)
-        rows = {
-            "examples": transformed.outputs["transformed_examples"],
-            "transform_graph": transformed.outputs["transform_graph"],
-        }
-    trained = tfx.components.Trainer(**rows, schema=schema.outputs["schema"], **trainer)
+        rows = {"examples": transformed.outputs["transformed_examples"]}
+        graph = {"transform_graph": transformed.outputs["transform_graph"]}
+    trained = tfx.components.Trainer(**rows, **graph, schema=schema.outputs["schema"], **trainer)
     components.append(trained)
 
     model, blessing, only_if_blessed = trained.outputs["model"], None, contextlib.nullcontext()
@@ -123,7 +122,8 @@ def create_pipeline(
         only_if_blessed = tfx.dsl.Cond(blessing.future()[0].custom_property("blessed") == 1)
     with only_if_blessed:
         if quantizer is not None:
-            shrunk = Quantizer(base_model=model, **rows, **quantizer)
+            # Raw rows suit every signature: what reads transformed features has them transformed.
+            shrunk = Quantizer(base_model=model, examples=raw, **graph, **quantizer)
             components.append(shrunk)
             model = shrunk.outputs["model"]
         compressed = model is not trained.outputs["model"]

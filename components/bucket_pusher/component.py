@@ -110,4 +110,7 @@ def _from_proto(
             "With a PushDestination proto, the last segment of base_directory is the model's name. "
             f"Received: model_name={model_name!r}. Leave it out, or give push_destination as a URL."
         )
-    return os.path.split(destination.filesystem.base_directory.rstrip("/"))
+    if not destination.filesystem.base_directory:
+        raise ParameterError("The `push_destination` proto has no filesystem.base_directory.")
+    root, name = os.path.split(destination.filesystem.base_directory.rstrip("/"))
+    return root or ".", name

@@ -16,7 +16,7 @@ class Destination:
     """A checked destination.
 
     Attributes:
-      url: The root as it was given, without a slash at its end.
+      url: The root as it was given, without needless slashes at its end.
       path: The root as an absolute local path.
       model_name: The model's name: versions are `<root>/<model_name>/<N>/`.
     """
@@ -27,7 +27,8 @@ class Destination:
 
     def version_url(self, version: int) -> str:
         """Returns where a version lies, written as the root was given."""
-        return f"{self.url}/{self.model_name}/{version}"
+        separator = "" if self.url.endswith("/") else "/"
+        return f"{self.url}{separator}{self.model_name}/{version}"
 
 
 def parse_destination(push_destination: str, model_name: str) -> Destination:
@@ -60,4 +61,5 @@ def parse_destination(push_destination: str, model_name: str) -> Destination:
             "`model_name` must be one path segment of letters, digits, '.', '_' and '-' that "
             f"begins with a letter or digit. Received: model_name={model_name!r}."
         )
-    return Destination(push_destination.rstrip("/") or "/", os.path.abspath(path), model_name)
+    url = push_destination.removesuffix(path) + (path.rstrip("/") or "/")
+    return Destination(url, os.path.abspath(path), model_name)

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 
@@ -19,7 +20,8 @@ from tfx_shrink.errors import ModelError, PublishError
 _INT64_MAX = 2**63 - 1
 # What TensorFlow Serving takes for a version: absl::SimpleAtoi accepts it
 # (tensorflow_serving/sources/storage_path/file_system_storage_path_source.cc).
-_NUMBER = re.compile(r"[+-]?\d+")
+_NUMBER = re.compile(r"\s*[+-]?\d+\s*")
+_FAILURES = (OSError, tf.errors.OpError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,38 +67,41 @@ def publish(model_dir: str, destination: Destination) -> Published:
       PublishError: The destination cannot be written, or a file arrived changed. Nothing became
         visible.
     """
-    files = _files_to_publish(model_dir)
     base = os.path.join(destination.path, destination.model_name)
     books = os.path.join(destination.path, "_tfx", destination.model_name)
     try:
+        files = _files_to_publish(model_dir)
         with _staging(os.path.join(books, "staging")) as staged:
             _copy(model_dir, files, staged)
             os.makedirs(base, exist_ok=True)
-            version = _rename_to_next(staged, base, os.path.join(books, "commits"))
-        published = Published(
-            version=version,
-            url=destination.version_url(version),
-            path=os.path.join(base, str(version)),
-            bytes=sum(size for size, _ in files.values()),
-        )
-        _commit(os.path.join(books, "commits"), published, files)
-    except OSError as error:
+            version = _rename_to_next(staged, base, os.path.join(books, "claims"), files)
+    except _FAILURES as error:
         raise PublishError(
-            f"Cannot publish to {destination.url}: {error}. Check that the directory exists or "
-            "can be made, is writable for this user, and that the disk is not full."
+            f"Cannot publish {model_dir} to {destination.url}: {error}. Check that the model can "
+            "be read, that the destination exists or can be made and is writable for this user, "
+            "and that its disk is not full."
         ) from error
-    return published
+    with contextlib.suppress(OSError):
+        _sync(base)  # The version is visible: nothing that fails now may say otherwise.
+    return Published(
+        version=version,
+        url=destination.version_url(version),
+        path=os.path.join(base, str(version)),
+        bytes=sum(size for size, _ in files.values()),
+    )
 
 
 def check_writable(destination: Destination) -> None:
-    """Checks that something can be written below the root, and leaves nothing there.
+    """Checks that something can be written at the root, and leaves nothing there.
 
     Raises:
       PublishError: It cannot; the text says why.
     """
+    existing = destination.path
+    while not os.path.lexists(existing):
+        existing = os.path.dirname(existing)
     try:
-        with _staging(os.path.join(destination.path, "_tfx", destination.model_name, "staging")):
-            pass
+        os.rmdir(tempfile.mkdtemp(prefix=".tfx-shrink-", dir=existing))
     except OSError as error:
         raise PublishError(
             f"Cannot write to {destination.url}: {error}. Give a directory that this user can "
@@ -147,46 +152,51 @@ def _copy(model_dir: str, files: dict[str, tuple[int, str]], staged: str) -> Non
         raise PublishError(f"{changed} changed on the way from {model_dir} to {staged}.")
 
 
-def _rename_to_next(staged: str, base: str, commits: str) -> int:
+def _rename_to_next(staged: str, base: str, claims: str, files: dict[str, tuple[int, str]]) -> int:
+    """Claims the next number, then makes the staged files that version by one rename."""
+    os.makedirs(claims, exist_ok=True)
     while True:
-        version = _next_version(base, commits)
-        try:
-            os.rename(staged, os.path.join(base, str(version)))
-        except OSError:
-            if not os.path.lexists(os.path.join(base, str(version))):
-                raise
+        version = _next_version(base, claims)
+        if not _claim(os.path.join(claims, f"{version}.json"), version, files):
             continue  # Another publisher was faster.
-        _sync(base)
+        target = os.path.join(base, str(version))
+        try:
+            os.rename(staged, target)
+        except OSError:
+            # A network file system may report an error for a rename that took place.
+            if os.path.lexists(staged) or not os.path.lexists(target):
+                raise
         return version
 
 
-def _next_version(base: str, commits: str) -> int:
-    names = os.listdir(base)
-    if os.path.isdir(commits):
-        names += [name.removesuffix(".json") for name in os.listdir(commits)]
-    version = max((int(name) for name in names if _NUMBER.fullmatch(name)), default=0) + 1
+def _next_version(base: str, claims: str) -> int:
+    names = os.listdir(base) + [name.removesuffix(".json") for name in os.listdir(claims)]
+    numbers = [int(name) for name in names if _NUMBER.fullmatch(name)]
+    # TensorFlow Serving ignores what does not fit into an int64.
+    version = max((number for number in numbers if number <= _INT64_MAX), default=0) + 1
     if version > _INT64_MAX:
         raise PublishError(
-            f"{base} holds version {version - 1}, and TensorFlow Serving knows no higher one. "
+            f"{base} holds version {_INT64_MAX}, and TensorFlow Serving knows no higher one. "
             "Remove it, or use another model_name."
         )
     return max(version, 1)
 
 
-def _commit(commits: str, published: Published, files: dict[str, tuple[int, str]]) -> None:
-    """Records what was published; the number stays taken when the version is deleted."""
-    os.makedirs(commits, exist_ok=True)
+def _claim(path: str, version: int, files: dict[str, tuple[int, str]]) -> bool:
+    """Takes a number for ever, with a record of what is published under it."""
     record = {
-        "version": published.version,
-        "published_at": datetime.datetime.now(datetime.timezone.utc).isoformat(),
-        "files": {path: {"bytes": size, "sha256": sha} for path, (size, sha) in files.items()},
+        "version": version,
+        "claimed_at": datetime.datetime.now(datetime.timezone.utc).isoformat(),
+        "files": {name: {"bytes": size, "sha256": sha} for name, (size, sha) in files.items()},
     }
-    temporary = os.path.join(commits, f".{uuid.uuid4().hex}")
-    with open(temporary, "w") as file:
-        json.dump(record, file, indent=1, sort_keys=True)
-    _sync(temporary)
-    os.replace(temporary, os.path.join(commits, f"{published.version}.json"))
-    _sync(commits)
+    try:
+        with open(path, "x") as file:
+            json.dump(record, file, indent=1, sort_keys=True)
+    except FileExistsError:
+        return False
+    _sync(path)
+    _sync(os.path.dirname(path))
+    return True
 
 
 def _sync(path: str) -> None:

@@ -48,17 +48,18 @@ def decode_rows(
             features = _transform(rows, graph)
             _require(inputs, sorted(features), "after the transform graph", hint="")
             return {name: _dense(features[name], name, spec) for name, spec in inputs.items()}
-    hint = (
+    spec_of = _schema_features(schema) if schema is not None else {}
+    spec = {name: spec_of.get(name) or _feature(name, wanted) for name, wanted in inputs.items()}
+    _require(
+        {name: wanted for name, wanted in inputs.items() if not _may_be_missing(spec_of.get(name))},
+        sorted(present),
+        "in the rows",
         " Give `transform_graph` if these rows are raw and the model reads transformed features."
         if transform_graph is None
-        else ""
+        else "",
     )
-    _require(inputs, sorted(present), "in the rows", hint)
-    described = _schema_features(schema) if schema is not None else {}
-    features = _parse(
-        rows, {name: described.get(name) or _feature(name, spec) for name, spec in inputs.items()}
-    )
-    return {name: _dense(features[name], name, spec) for name, spec in inputs.items()}
+    features = _parse(rows, spec)
+    return {name: _dense(features[name], name, wanted) for name, wanted in inputs.items()}
 
 
 def feature_kinds(rows: Sequence[bytes]) -> dict[str, str]:
@@ -82,16 +83,19 @@ def _are_raw(present: Mapping[str, str], graph: Any, from_transform: bool) -> bo
 
 def _fit(present: Mapping[str, str], spec: Mapping[str, Any]) -> bool:
     """Whether rows with these features can be parsed by `spec`."""
-    required = {
-        name
-        for name, feature in spec.items()
-        if isinstance(feature, tf.io.FixedLenFeature) and feature.default_value is None
-    }
+    required = {name for name, feature in spec.items() if not _may_be_missing(feature)}
     return required <= present.keys() and all(
         present[name] in ("", _KINDS[feature.dtype])
         for name, feature in spec.items()
         if name in present
     )
+
+
+def _may_be_missing(feature: Any) -> bool:
+    """Whether rows without a feature of this kind can be parsed."""
+    if feature is None:
+        return False
+    return not isinstance(feature, tf.io.FixedLenFeature) or feature.default_value is not None
 
 
 def _known(present: Mapping[str, str], spec: Mapping[str, Any]) -> int:
@@ -133,7 +137,10 @@ def _schema_features(path: str) -> dict[str, Any]:
 
     with tf.io.gfile.GFile(path, "r") as file:
         schema = text_format.Parse(file.read(), schema_pb2.Schema())
-    return schema_utils.schema_as_feature_spec(schema).feature_spec
+    try:
+        return schema_utils.schema_as_feature_spec(schema).feature_spec
+    except ValueError as error:
+        raise ExamplesError(f"The schema {path} cannot be used: {error}") from error
 
 
 def _feature(name: str, spec: tf.TensorSpec) -> Any:
@@ -153,6 +160,9 @@ def _feature(name: str, spec: tf.TensorSpec) -> Any:
 
 def _dense(tensor: Any, name: str, spec: tf.TensorSpec) -> np.ndarray:
     if isinstance(tensor, tf.SparseTensor):
+        width = spec.shape[1] if spec.shape.rank == 2 else None
+        if width is not None and tensor.dense_shape[1] < width:
+            tensor = tf.sparse.reset_shape(tensor, [tensor.dense_shape[0], width])
         tensor = tf.sparse.to_dense(tensor)
     elif isinstance(tensor, tf.RaggedTensor):
         tensor = tensor.to_tensor()

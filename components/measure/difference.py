@@ -36,8 +36,8 @@ def output_difference(
       The differences.
 
     Raises:
-      ProofError: Names or shapes differ, or the result holds a value that is not finite where
-        the source's is.
+      ProofError: Names, shapes or texts differ, or the result holds a value that is not finite
+        where the source's is.
     """
     if sorted(source) != sorted(result):
         raise ProofError(f"Outputs differ: source {sorted(source)}, result {sorted(result)}.")
@@ -50,6 +50,11 @@ def output_difference(
                 f"Output {name!r} has another shape: source {expected.shape}, "
                 f"result {actual.shape}."
             )
+        if not np.issubdtype(expected.dtype, np.number) and expected.dtype != bool:
+            if not np.array_equal(expected, actual):
+                raise ProofError(f"Output {name!r} holds text, and it differs.")
+            rows = len(expected)
+            continue
         expected, actual = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
         broken = np.isfinite(expected) & ~np.isfinite(actual)
         if broken.any():
@@ -60,6 +65,8 @@ def output_difference(
         rows = len(expected)
         both = np.isfinite(expected) & np.isfinite(actual)
         differences.append(np.abs(expected - actual)[both].ravel())
+    if not differences:
+        return OutputDifference(0.0, 0.0, rows)
     every = np.concatenate(differences)
     if not every.size:
         raise ProofError("There is no finite output to compare: the source itself gives NaN.")

@@ -1,10 +1,12 @@
 """Quantizer: what a pipeline author sees."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tfx_shrink.errors import ParameterError
 from tfx_shrink.quantizer.executor import Executor
-from tfx_shrink.quantizer.schemes import check_parameters, get_scheme
+from tfx_shrink.quantizer.schemes import AUTO
+from tfx_shrink.quantizer.settings import Search, Settings, check_settings
 from tfx_shrink.tfx_seam.components import (
     BaseBeamComponent,
     BaseChannel,
@@ -29,6 +31,12 @@ class QuantizerSpec(ComponentSpec):
         "num_calibration_examples": ExecutionParameter(type=int),
         "seed": ExecutionParameter(type=int),
         "time_limit": ExecutionParameter(type=int),
+        "max_output_difference": ExecutionParameter(type=float, optional=True),
+        "encode_sparsity": ExecutionParameter(type=int),
+        "allow_select_tf_ops": ExecutionParameter(type=int),
+        "engine_batch_sizes": ExecutionParameter(type=str),
+        "search": ExecutionParameter(type=str, optional=True),
+        "report_splits": ExecutionParameter(type=str),
     }
     INPUTS = {
         "base_model": ChannelParameter(type=standard_artifacts.Model),
@@ -47,15 +55,17 @@ class Quantizer(BaseBeamComponent):
     that cannot be converted is refused, each of its signatures with the operation that blocks it.
     Converters run in a process of their own: one that crashes is an error message.
 
-    The `model` output holds a TFLite file under the two names that its readers look for,
-    `Format-Serving/tflite` (TFMA) and `Format-Serving/model.tflite` (TensorFlow Serving). Give it
-    to the stock Evaluator with `module_path="tfx_shrink.evaluation"`, and to BucketPusher.
+    With a TFLite scheme the `model` output holds one file under the two names that its readers look
+    for, `Format-Serving/tflite` (TFMA) and `Format-Serving/model.tflite` (TensorFlow Serving). With
+    a SavedModel scheme it holds a SavedModel with every signature, table and asset. Give either to
+    the stock Evaluator with `module_path="tfx_shrink.evaluation"`, and to BucketPusher. For both
+    containers use two Quantizers, one `.with_id()`.
 
     Example:
       ```python
       quantizer = Quantizer(
           base_model=trainer.outputs["model"],
-          examples=transform.outputs["transformed_examples"],
+          examples=example_gen.outputs["examples"],
           transform_graph=transform.outputs["transform_graph"],
           scheme="int8",
       )
@@ -64,25 +74,39 @@ class Quantizer(BaseBeamComponent):
     Args:
       base_model: Channel of the `Model` to quantize, a SavedModel of any origin: Keras, public TFX
         module files (no dense signature, no Keras metadata), Keras 3 exports.
-      examples: Channel of `Examples`, raw or transformed, in TFRecords of tf.Examples.
+      examples: Channel of `Examples` in TFRecords of tf.Examples. Raw rows suit every model, with
+        `transform_graph`; transformed rows suit a model that has a dense signature or call function
+        over them.
       transform_graph: Channel of `TransformGraph`. Needed where the examples are raw and the model
         reads transformed features. Defaults to None.
       schema: Channel of `Schema` of the examples: the shapes of features whose length the model
         leaves open, and which may be missing. Defaults to None.
-      scheme: `"float32"`, `"dynamic_range"`, `"float16"` or `"int8"`; see
-        `tfx_shrink.quantizer.schemes` for what each keeps in float, and what profits.
-      signature_name: The signature to convert. Defaults to the first dense one that converts, else
-        the model's own call function over its transformed features.
+      scheme: One of the schemes that the table in `tfx_shrink.quantizer.schemes` explains, such as
+        `"int8"` or `"weight_int8"`, or `"auto"`.
+      signature_name: The signature to convert to TFLite or TensorRT. Defaults to the first dense
+        one that converts, else the model's own call function over its transformed features.
       splits: Names of the splits to draw rows from. Defaults to `("train",)`.
       num_calibration_examples: How many rows set the ranges of activations; a quarter more are
         drawn for the proof. Defaults to 1000. With fewer rows in all, four fifths calibrate, one
         fifth proves, and the record says so.
       seed: Chooses the rows. Defaults to 0.
       time_limit: Seconds that one conversion may take. Defaults to 3600.
+      max_output_difference: The largest difference of any output, in the output's own unit, that is
+        accepted. Defaults to None: it is recorded, and the Evaluator judges.
+      encode_sparsity: Whether TFLite stores pruned weights in its sparse format: the file is
+        smaller, and larger after gzip. Defaults to False.
+      allow_select_tf_ops: Whether operations without a TFLite counterpart stay TensorFlow's. The
+        result still has to run; TensorFlow Serving's TFLite mode has no such operations. Defaults
+        to False.
+      engine_batch_sizes: Batch sizes that TensorRT engines are built for. Defaults to `(1,)`.
+      search: For `scheme="auto"`: attributes of `tfx_shrink.quantizer.settings.Search`, at least
+        `label_key` and `max_drop`. Defaults to None.
+      report_splits: Names of the splits on which `"auto"` reports what it has chosen. Defaults to
+        `("eval",)`.
 
     Raises:
-      ParameterError: A parameter is out of its range. RuntimeParameters are checked when they have
-        their value, before anything is written.
+      ParameterError: A parameter is out of its range, or does not belong to the scheme.
+        RuntimeParameters are checked when they have their value, before anything is written.
     """
 
     SPEC_CLASS = QuantizerSpec
@@ -101,16 +125,40 @@ class Quantizer(BaseBeamComponent):
         num_calibration_examples: int | RuntimeParameter = 1000,
         seed: int | RuntimeParameter = 0,
         time_limit: int | RuntimeParameter = 3600,
+        max_output_difference: float | RuntimeParameter | None = None,
+        encode_sparsity: bool = False,
+        allow_select_tf_ops: bool = False,
+        engine_batch_sizes: Sequence[int] = (1,),
+        search: Mapping[str, Any] | None = None,
+        report_splits: Sequence[str] = ("eval",),
     ):
-        if isinstance(scheme, str):
-            get_scheme(scheme)
-        if isinstance(num_calibration_examples, int) and isinstance(time_limit, int):
-            check_parameters("float32", num_calibration_examples, time_limit)
-        if isinstance(splits, str) or not splits:
-            raise ParameterError(
-                "`splits` must be a sequence of at least one split's name, such as ['train']. "
-                f"Received: splits={splits!r}."
-            )
+        parameters = {
+            "signature_name": signature_name,
+            "num_calibration_examples": num_calibration_examples,
+            "time_limit": time_limit,
+            "max_output_difference": max_output_difference,
+        }
+        options = {
+            "encode_sparsity": encode_sparsity,
+            "allow_select_tf_ops": allow_select_tf_ops,
+            "engine_batch_sizes": list(engine_batch_sizes),
+        }
+        known = {
+            name: value
+            for name, value in parameters.items()
+            if not isinstance(value, RuntimeParameter)
+        }
+        check_settings(
+            AUTO if isinstance(scheme, RuntimeParameter) else scheme,
+            Settings(**known, **options),
+            Search(**search) if search is not None else None,
+        )
+        for name, value in (("splits", splits), ("report_splits", report_splits)):
+            if isinstance(value, str) or not value:
+                raise ParameterError(
+                    f"`{name}` must be a sequence of at least one split's name, such as ['train']. "
+                    f"Received: {name}={value!r}."
+                )
         super().__init__(
             QuantizerSpec(
                 base_model=base_model,
@@ -118,11 +166,14 @@ class Quantizer(BaseBeamComponent):
                 transform_graph=transform_graph,
                 schema=schema,
                 scheme=scheme,
-                signature_name=signature_name,
                 splits=json_utils.dumps(list(splits)),
-                num_calibration_examples=num_calibration_examples,
                 seed=seed,
-                time_limit=time_limit,
+                **parameters,
+                encode_sparsity=int(encode_sparsity),
+                allow_select_tf_ops=int(allow_select_tf_ops),
+                engine_batch_sizes=json_utils.dumps(list(engine_batch_sizes)),
+                search=None if search is None else json_utils.dumps(dict(search)),
+                report_splits=json_utils.dumps(list(report_splits)),
                 model=Channel(type=standard_artifacts.Model),
             )
         )

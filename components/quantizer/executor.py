@@ -23,11 +23,15 @@ class Executor(BaseBeamExecutor):
         output_dict: dict[str, list[Any]],
         exec_properties: dict[str, Any],
     ) -> None:
-        from tfx_shrink.quantizer.quantize import quantize  # Pipeline authors need not wait for it.
+        # Pipeline authors need not wait for these.
+        from tfx_shrink.quantizer.quantize import quantize
+        from tfx_shrink.quantizer.settings import Search
 
         self._log_startup(input_dict, output_dict, exec_properties)
         base_model = artifact_utils.get_single_instance(input_dict["base_model"])
         model = artifact_utils.get_single_instance(output_dict["model"])
+        search = exec_properties.get("search")
+        report_splits = json_utils.loads(exec_properties["report_splits"]) if search else []
         done = quantize(
             path_utils.serving_model_path(
                 base_model.uri, path_utils.is_old_model_artifact(base_model)
@@ -37,15 +41,21 @@ class Executor(BaseBeamExecutor):
             examples=_patterns(input_dict["examples"], json_utils.loads(exec_properties["splits"])),
             transform_graph=_optional_uri(input_dict, "transform_graph"),
             schema=_schema_path(input_dict),
-            signature_name=exec_properties.get("signature_name") or None,
-            num_calibration_examples=exec_properties["num_calibration_examples"],
             seed=exec_properties["seed"],
-            time_limit=exec_properties["time_limit"],
+            search=Search(**json_utils.loads(search)) if search else None,
+            report_examples=_patterns(input_dict["examples"], report_splits),
             make_pipeline=self._make_beam_pipeline,
             temp_dir=self._get_tmp_dir(),
+            signature_name=exec_properties.get("signature_name") or None,
+            num_calibration_examples=exec_properties["num_calibration_examples"],
+            time_limit=exec_properties["time_limit"],
+            max_output_difference=exec_properties.get("max_output_difference"),
+            encode_sparsity=bool(exec_properties["encode_sparsity"]),
+            allow_select_tf_ops=bool(exec_properties["allow_select_tf_ops"]),
+            engine_batch_sizes=json_utils.loads(exec_properties["engine_batch_sizes"]),
         )
         model.set_string_custom_property("compression_technique", "quantize")
-        model.set_string_custom_property("compression_scheme", exec_properties["scheme"])
+        model.set_string_custom_property("compression_scheme", done.scheme)
         model.set_string_custom_property("compression_source_signature", done.source_signature)
         model.set_int_custom_property("compression_source_bytes", done.source.bytes)
         model.set_int_custom_property("compression_result_bytes", done.result.bytes)

@@ -1,4 +1,4 @@
-"""Quantizes a SavedModel and proves the result on real rows."""
+"""Quantizes a SavedModel by any scheme and proves the result on real rows."""
 
 import dataclasses
 import os
@@ -7,32 +7,29 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import apache_beam as beam
-import numpy as np
 import tensorflow as tf
 
 from tfx_shrink import lineage
-from tfx_shrink.errors import ExamplesError, ModelError, ParameterError, ProofError
-from tfx_shrink.examples.decode import decode_rows, transform_graph_in
-from tfx_shrink.examples.sample import Sample, sample_rows
+from tfx_shrink.errors import ParameterError, ProofError
+from tfx_shrink.examples.decode import transform_graph_in
+from tfx_shrink.examples.sample import sample_rows
 from tfx_shrink.measure.difference import OutputDifference
-from tfx_shrink.quantizer.schemes import Scheme, check_parameters, get_scheme
-from tfx_shrink.saved_model.blockers import blockers
-from tfx_shrink.saved_model.functions import (
-    PREPROCESSING_SIGNATURES,
-    ServedFunction,
-    get_function,
-    list_functions,
-    load,
-)
-from tfx_shrink.tflite.contents import constant_bytes
-from tfx_shrink.tflite.convert import BlockedError, ConversionOptions, Converted, convert
+from tfx_shrink.quantizer.made import Made
+from tfx_shrink.quantizer.schemes import AUTO, Scheme, get_scheme
+from tfx_shrink.quantizer.search import search_scheme
+from tfx_shrink.quantizer.settings import Search, Settings, check_settings
+from tfx_shrink.quantizer.source import Source, make_source, rows_to_draw
+from tfx_shrink.quantizer.tensorrt import check_tensorrt, make_tensorrt
+from tfx_shrink.quantizer.to_saved_model import make_rewritten, make_stripped
+from tfx_shrink.quantizer.to_tflite import make_tflite
+from tfx_shrink.saved_model.functions import load
 
-# The name that TFMA and TFX read, and the name that TensorFlow Serving reads.
-TFLITE_FILES = ("tflite", "model.tflite")
-
-_PROOF_SHARE = 5
-# TensorFlow's converter leaves smaller weights as they are.
-_LARGE_WEIGHTS_BYTES = 1024 * 4
+_MAKERS: dict[str, Callable[[Source, Scheme, Settings, str], Made]] = {
+    "converter": make_tflite,
+    "rewrite": make_rewritten,
+    "strip": make_stripped,
+    "tensorrt": make_tensorrt,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +37,14 @@ class Quantized:
     """What `quantize` made.
 
     Attributes:
+      scheme: The scheme; with `"auto"`, the one that was taken.
       source_signature: Which function of the source was converted.
       source: Digest and bytes of the source directory.
       result: Digest and bytes of the result directory.
       difference: How far the outputs moved on rows that were not used for calibration.
     """
 
+    scheme: str
     source_signature: str
     source: lineage.ModelState
     result: lineage.ModelState
@@ -60,18 +59,19 @@ def quantize(
     examples: Sequence[str],
     transform_graph: str | None = None,
     schema: str | None = None,
-    signature_name: str | None = None,
-    num_calibration_examples: int = 1000,
     seed: int = 0,
-    time_limit: float = 3600,
+    search: Search | None = None,
+    report_examples: Sequence[str] | None = None,
     make_pipeline: Callable[[], beam.Pipeline] = beam.Pipeline,
     temp_dir: str | None = None,
+    **parameters: Any,
 ) -> Quantized:
-    """Converts a SavedModel to a quantized TFLite model that has run on real rows.
+    """Stores a SavedModel in fewer bits, after the result has run on real rows.
 
-    `out_dir` is complete or untouched: it is written only after the result has run on rows that
-    were not used for calibration, beside its source. It then holds the file under two names,
-    `tflite` for TFMA and `model.tflite` for TensorFlow Serving, and the compression record.
+    `out_dir` is complete or untouched: it is written only after the result has run, beside its
+    source, on rows that were not used for calibration. A TFLite scheme writes one file under two
+    names, `tflite` for TFMA and `model.tflite` for TensorFlow Serving; a SavedModel scheme writes a
+    SavedModel with all signatures. Both carry the compression record.
 
     Example:
       ```python
@@ -84,91 +84,100 @@ def quantize(
     Args:
       model_dir: The SavedModel's directory, the one that holds `saved_model.pb`.
       out_dir: Directory to make. It must not exist or be empty.
-      scheme: One of `schemes.SCHEMES`.
-      examples: Glob patterns of TFRecord files of tf.Examples, raw or transformed.
-      transform_graph: Transform's output directory, for raw rows. Defaults to None.
+      scheme: One of `schemes.SCHEMES`, or `"auto"`.
+      examples: Glob patterns of TFRecord files of tf.Examples. Raw rows suit every model, with
+        `transform_graph` where it reads transformed features; transformed rows suit only what
+        reads those.
+      transform_graph: Transform's output directory. Defaults to None.
       schema: The examples' schema, a text proto file, for features of open length or that may be
         missing. Defaults to None.
-      signature_name: The function to convert. Defaults to the first dense signature that converts,
-        else the model's own call function.
-      num_calibration_examples: How many rows set the ranges of activations; a quarter more are
-        drawn for the proof. Defaults to 1000. With fewer rows in all, four fifths of them
-        calibrate, one fifth proves, and the record says so.
       seed: Chooses the rows. Defaults to 0.
-      time_limit: Seconds that one conversion may take. Defaults to 3600.
+      search: What `"auto"` looks for. Defaults to None; `"auto"` needs it.
+      report_examples: Glob patterns of other rows, of another split, on which `"auto"` reports what
+        it has chosen. Defaults to None; `"auto"` needs it.
       make_pipeline: Makes the Beam pipeline that draws the rows. Defaults to the direct runner.
       temp_dir: A directory that the pipeline's workers can write to. Defaults to a local one.
+      **parameters: Attributes of `settings.Settings`, such as `num_calibration_examples`,
+        `signature_name` and `max_output_difference`, each with its default there.
 
     Returns:
-      Sizes, the function that was converted and how far its outputs moved.
+      Sizes, what was converted and how far its outputs moved.
 
     Raises:
       ParameterError: A parameter is out of its range, or `out_dir` is not empty.
-      ModelError: There is no SavedModel, or no function of it converts; the text lists each with
-        what blocks it.
-      ExamplesError: There are no rows, or they lack what the function reads.
-      ProofError: The result does not run, holds NaN, or is not what was asked for.
+      ModelError: There is no SavedModel, no function of it converts, the machine lacks what the
+        scheme needs, or `"auto"` found nothing good enough.
+      ExamplesError: There are no rows, or they lack what the model reads.
+      ProofError: The result does not run, holds NaN, moved by more than `max_output_difference`, or
+        is not what was asked for.
     """
-    check_parameters(scheme, num_calibration_examples, time_limit)
+    settings = Settings(**parameters)
+    _check(scheme, settings, search, report_examples)
     _require_empty(out_dir)
-    chosen = get_scheme(scheme)
-    loaded = load(model_dir)
-    candidates, blocked = _candidates(loaded, signature_name)
+    load(model_dir)  # What is not a model is refused before rows are drawn.
     if transform_graph is not None:
         transform_graph_in(transform_graph)
-    # The proof's fifth of the whole is a quarter of what calibrates.
-    wanted = num_calibration_examples + -(-num_calibration_examples // (_PROOF_SHARE - 1))
-    sample = sample_rows(examples, wanted, seed, make_pipeline=make_pipeline, temp_dir=temp_dir)
-    calibrating = min(
-        num_calibration_examples, len(sample.rows) * (_PROOF_SHARE - 1) // _PROOF_SHARE
+
+    def draw(patterns: Sequence[str], num_rows: int) -> Any:
+        return sample_rows(patterns, num_rows, seed, make_pipeline=make_pipeline, temp_dir=temp_dir)
+
+    wanted = rows_to_draw(settings.num_calibration_examples)
+    if search is not None:
+        wanted = max(wanted, settings.num_calibration_examples + search.num_examples)
+    source = make_source(
+        model_dir,
+        draw(examples, wanted),
+        settings.num_calibration_examples,
+        transform_graph=transform_graph,
+        schema=schema,
     )
 
-    unreadable: ExamplesError | None = None
-    for function in candidates:
-        try:
-            calibration, proof = _split_rows(
-                sample, function, calibrating, transform_graph=transform_graph, schema=schema
-            )
-            converted = convert(
-                model_dir,
-                function.name,
-                _options(chosen),
-                calibration=calibration if chosen.calibrated else {},
-                proof=proof,
-                time_limit=time_limit,
-            )
-        except BlockedError as error:
-            blocked[function.name] = str(error)
-            continue
-        except ExamplesError as error:
-            unreadable = unreadable or error  # Another function may read these rows.
-            continue
-        _check_scheme(converted, chosen)
-        parameters = {
-            "scheme": scheme,
-            "signature_name": signature_name,
-            "num_calibration_examples": num_calibration_examples,
-            "seed": seed,
-        }
+    def make(chosen: Scheme, directory: str) -> Made:
+        made = _MAKERS[chosen.maker](source, chosen, settings, directory)
+        _check_difference(made.difference, settings)
+        return made
+
+    with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
+        if search is not None:
+            report_rows = draw(report_examples or [], search.num_examples).rows
+            found = search_scheme(source, search, report_rows, make, work)
+            chosen, made, result_dir = found.scheme, found.made, found.model_dir
+        else:
+            chosen, result_dir = get_scheme(scheme), os.path.join(work, "model")
+            os.makedirs(result_dir)
+            made = make(chosen, result_dir)
         facts = {
-            "source_signature": function.name,
-            "signatures_not_kept": {
-                other.name: "a TFLite model has one signature"
-                for other in list_functions(loaded)
-                if other.name in loaded.signatures and other.name != function.name
-            },
-            "calibration_rows": calibrating if chosen.calibrated else 0,
-            "output_difference": dataclasses.asdict(converted.difference),
-            "notes": _notes(chosen, calibrating, num_calibration_examples),
+            "container": chosen.container,
+            "output_difference": dataclasses.asdict(made.difference),
+            **made.facts,
         }
-        step = _write(model_dir, out_dir, converted.content, parameters, facts)
-        return Quantized(
-            source_signature=function.name,
-            source=lineage.ModelState(**step["source"]),
-            result=lineage.ModelState(**step["result"]),
-            difference=converted.difference,
+        asked = {"scheme": chosen.name, "seed": seed, **dataclasses.asdict(settings)}
+        step = lineage.append(model_dir, result_dir, "quantize", asked, facts)
+        _copy(result_dir, out_dir)
+    return Quantized(
+        scheme=chosen.name,
+        source_signature=made.facts["source_signature"],
+        source=lineage.ModelState(**step["source"]),
+        result=lineage.ModelState(**step["result"]),
+        difference=made.difference,
+    )
+
+
+def _check(
+    scheme: str,
+    settings: Settings,
+    search: Search | None,
+    report_examples: Sequence[str] | None,
+) -> None:
+    check_settings(scheme, settings, search)
+    if scheme == AUTO and (search is None or not report_examples):
+        raise ParameterError(
+            "scheme='auto' needs `search`, with at least `label_key` and `max_drop`, and "
+            "`report_examples` of another split."
         )
-    raise unreadable or _nothing_convertible(model_dir, blocked)
+    names = search.ladder if search is not None else [scheme]
+    if any(get_scheme(name).maker == "tensorrt" for name in names):
+        check_tensorrt()
 
 
 def _require_empty(out_dir: str) -> None:
@@ -181,91 +190,18 @@ def _require_empty(out_dir: str) -> None:
         )
 
 
-def _candidates(
-    loaded: Any, signature_name: str | None
-) -> tuple[list[ServedFunction], dict[str, str]]:
-    """The functions worth trying, in order, and why the others are not."""
-    functions = (
-        list_functions(loaded) if signature_name is None else [get_function(loaded, signature_name)]
-    )
-    candidates, blocked = [], {}
-    for function in functions:
-        seen = blockers(function)
-        if seen:
-            blocked[function.name] = ", ".join(seen)
-        elif signature_name is None and function.name in PREPROCESSING_SIGNATURES:
-            blocked[function.name] = "prepares rows and predicts nothing"
-        else:
-            candidates.append(function)
-    if not candidates:
-        raise _nothing_convertible("The SavedModel", blocked)
-    return candidates, blocked
-
-
-def _nothing_convertible(what: str, blocked: dict[str, str]) -> ModelError:
-    lines = "\n".join(f"  {name}: {reason}" for name, reason in blocked.items())
-    return ModelError(
-        f"{what} has no function that converts to TFLite. What blocks each:\n{lines}\n"
-        "Save a signature over dense tensors without these operations, or do their work in "
-        "Transform."
-    )
-
-
-def _split_rows(
-    sample: Sample,
-    function: ServedFunction,
-    calibrating: int,
-    **context: str | None,
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    arrays = decode_rows(
-        sample.rows, function.inputs, from_transform=sample.from_transform, **context
-    )
-    # A single row both calibrates and proves.
-    first_proof = min(calibrating, len(sample.rows) - 1)
-    return (
-        {name: values[: max(1, calibrating)] for name, values in arrays.items()},
-        {name: values[first_proof:] for name, values in arrays.items()},
-    )
-
-
-def _options(scheme: Scheme) -> ConversionOptions:
-    return ConversionOptions(
-        optimize=scheme.optimize,
-        calibrated=scheme.calibrated,
-        float16=scheme.weight_type == "float16",
-    )
-
-
-def _check_scheme(converted: Converted, scheme: Scheme) -> None:
-    stored = constant_bytes(converted.content)
-    if stored.get("float32", 0) > _LARGE_WEIGHTS_BYTES and not stored.get(scheme.weight_type):
+def _check_difference(difference: OutputDifference, settings: Settings) -> None:
+    limit = settings.max_output_difference
+    if limit is not None and difference.max > limit:
         raise ProofError(
-            f"scheme={scheme.name!r} asks for {scheme.weight_type} weights, and the converter "
-            f"stored none: {stored}. Use another scheme."
+            f"The outputs moved by {difference.max:.4g} on {difference.rows} rows, more than "
+            f"max_output_difference={limit:.4g}. Calibrate on more rows, or use a scheme with more "
+            "bits."
         )
 
 
-def _notes(scheme: Scheme, calibrating: int, wanted: int) -> list[str]:
-    notes = ["The raw-Example signature was not kept: TFLite cannot parse tf.Examples."]
-    if scheme.calibrated and calibrating < wanted:
-        notes.append(f"Calibrated on {calibrating} rows, fewer than the {wanted} asked for.")
-    return notes
-
-
-def _write(
-    model_dir: str,
-    out_dir: str,
-    content: bytes,
-    parameters: dict[str, Any],
-    facts: dict[str, Any],
-) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as local:
-        for name in TFLITE_FILES:
-            with open(os.path.join(local, name), "wb") as file:
-                file.write(content)
-        step = lineage.append(model_dir, local, "quantize", parameters, facts)
-        for path in lineage.file_digests(local):
-            target = os.path.join(out_dir, path)
-            tf.io.gfile.makedirs(os.path.dirname(target))
-            tf.io.gfile.copy(os.path.join(local, path), target, overwrite=True)
-    return step
+def _copy(source_dir: str, target_dir: str) -> None:
+    for path in lineage.file_digests(source_dir):
+        target = os.path.join(target_dir, path)
+        tf.io.gfile.makedirs(os.path.dirname(target))
+        tf.io.gfile.copy(os.path.join(source_dir, path), target, overwrite=True)

@@ -1,13 +1,33 @@
-"""The precisions that the Quantizer knows.
+"""The precisions that the Quantizer knows, and its other parameters.
 
-| scheme          | weights           | activations | inputs, outputs | profits             |
-|-----------------|-------------------|-------------|-----------------|---------------------|
-| `float32`       | float32           | float32     | as the model's  | the TFLite baseline |
-| `dynamic_range` | int8 (>= 1,024)   | float32 (1) | as the model's  | CPUs, small batches |
-| `float16`       | float16           | float32 (2) | as the model's  | GPUs, download size |
-| `int8`          | int8, per channel | int8        | as the model's  | CPUs, DSPs, TPUs    |
+TFLite: one dense signature, for devices and for TensorFlow Serving's TFLite mode.
+
+| scheme          | weights           | activations | inputs, outputs | profits, or what it costs  |
+|-----------------|-------------------|-------------|-----------------|----------------------------|
+| `float32`       | float32           | float32     | as the model's  | the TFLite baseline        |
+| `dynamic_range` | int8 (>= 1,024)   | float32 (1) | as the model's  | CPUs, at small batches     |
+| `float16`       | float16           | float32 (2) | as the model's  | GPUs, download size        |
+| `int8`          | int8, per channel | int8        | as the model's  | CPUs, DSPs                 |
+| `int8_io`       | int8, per channel | int8        | int8 (3)        | Edge TPU, microcontrollers |
+| `int16x8`       | int8, per channel | int16       | as the model's  | DSPs; CPUs 3-8x slower     |
+| `int4`          | int4 (4)          | float32 (1) | as the model's  | download; needs `[edge]`   |
+
+SavedModel: every signature, with its tables and assets, for TensorFlow Serving as it is. All but
+TensorRT's save disk, transfer and loading, and compute in float32 as before.
+
+| scheme            | weights           | activations | profits, and what it costs            |
+|-------------------|-------------------|-------------|---------------------------------------|
+| `strip`           | float32           | float32     | the honest baseline: no optimizer     |
+| `weight_int8`     | int8, per channel | float32     | a quarter of the weights' bytes       |
+| `weight_bfloat16` | bfloat16          | float32     | half of them; keeps float32's range   |
+| `weight_float16`  | float16           | float32     | half of them; more digits             |
+| `tensorrt_fp16`   | float16           | float16     | NVIDIA GPUs only; one signature       |
+| `tensorrt_int8`   | int8              | int8        | NVIDIA GPUs only; one signature       |
+
+`auto` tries a ladder of these, smallest first, and takes the first whose quality holds.
 
 (1) quantized for each call, inside the kernels. (2) weights are widened when the file is loaded.
+(3) int64 inputs, such as categories, stay int64. (4) embeddings and fully connected layers.
 """
 
 import dataclasses
@@ -17,30 +37,50 @@ from tfx_shrink.errors import ParameterError
 
 @dataclasses.dataclass(frozen=True)
 class Scheme:
-    """What to ask of TensorFlow's TFLite converter, and what the result must hold.
+    """What a scheme makes.
 
     Attributes:
       name: The scheme's name.
-      optimize: Whether the converter may quantize.
-      calibrated: Whether activations are quantized too, by ranges seen on calibration rows.
-      weight_type: TFLite type in which large weights must be stored afterwards.
+      container: `"tflite"` or `"saved_model"`.
+      maker: Which technique makes it: `"converter"`, `"edge"`, `"rewrite"`, `"strip"` or
+        `"tensorrt"`.
+      weights: Type in which large weights are stored.
+      activations: Type in which it computes.
+      integer_io: Whether float inputs and outputs become integers too.
     """
 
     name: str
-    optimize: bool
-    calibrated: bool
-    weight_type: str
+    container: str
+    maker: str
+    weights: str
+    activations: str = "float32"
+    integer_io: bool = False
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether ranges of activations are taken from rows."""
+        return self.activations in ("int8", "int16")
 
 
 SCHEMES = {
     scheme.name: scheme
     for scheme in (
-        Scheme("float32", optimize=False, calibrated=False, weight_type="float32"),
-        Scheme("dynamic_range", optimize=True, calibrated=False, weight_type="int8"),
-        Scheme("float16", optimize=True, calibrated=False, weight_type="float16"),
-        Scheme("int8", optimize=True, calibrated=True, weight_type="int8"),
+        Scheme("float32", "tflite", "converter", "float32"),
+        Scheme("dynamic_range", "tflite", "converter", "int8"),
+        Scheme("float16", "tflite", "converter", "float16"),
+        Scheme("int8", "tflite", "converter", "int8", "int8"),
+        Scheme("int8_io", "tflite", "converter", "int8", "int8", integer_io=True),
+        Scheme("int16x8", "tflite", "converter", "int8", "int16"),
+        Scheme("int4", "tflite", "edge", "int4"),
+        Scheme("strip", "saved_model", "strip", "float32"),
+        Scheme("weight_int8", "saved_model", "rewrite", "int8"),
+        Scheme("weight_bfloat16", "saved_model", "rewrite", "bfloat16"),
+        Scheme("weight_float16", "saved_model", "rewrite", "float16"),
+        Scheme("tensorrt_fp16", "saved_model", "tensorrt", "float16", "float16"),
+        Scheme("tensorrt_int8", "saved_model", "tensorrt", "int8", "int8"),
     )
 }
+AUTO = "auto"
 
 
 def get_scheme(name: str) -> Scheme:
@@ -50,23 +90,7 @@ def get_scheme(name: str) -> Scheme:
       ParameterError: There is no such scheme.
     """
     if name not in SCHEMES:
-        raise ParameterError(f"`scheme` must be one of {list(SCHEMES)}. Received: scheme={name!r}.")
+        raise ParameterError(
+            f"`scheme` must be one of {[*SCHEMES, AUTO]}. Received: scheme={name!r}."
+        )
     return SCHEMES[name]
-
-
-def check_parameters(scheme: str, num_calibration_examples: int, time_limit: float) -> None:
-    """Checks the Quantizer's parameters, as far as that goes without a model.
-
-    Raises:
-      ParameterError: One of them is out of its range.
-    """
-    get_scheme(scheme)
-    if num_calibration_examples < 1:
-        raise ParameterError(
-            "`num_calibration_examples` must be at least 1. "
-            f"Received: num_calibration_examples={num_calibration_examples}."
-        )
-    if time_limit <= 0:
-        raise ParameterError(
-            f"`time_limit` must be a positive number of seconds. Received: time_limit={time_limit}."
-        )

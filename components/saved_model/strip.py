@@ -1,5 +1,7 @@
 """A SavedModel without what only training needs."""
 
+from typing import Any
+
 import tensorflow as tf
 from tensorflow.python.checkpoint.graph_view import ObjectGraphView
 from tensorflow.python.trackable.asset import Asset
@@ -33,6 +35,11 @@ def strip(model_dir: str, out_dir: str) -> None:
             for variable in signature.variables
         }.values()
     )
-    reachable, _ = ObjectGraphView(loaded).breadth_first_traversal()
-    module.resources = [item for item in reachable if isinstance(item, (TrackableResource, Asset))]
+    module.resources = resources_of(loaded)
     tf.saved_model.save(module, out_dir, signatures=signatures)
+
+
+def resources_of(loaded: Any) -> list[Any]:
+    """Returns the tables and assets of a loaded SavedModel, to be attached to what is saved."""
+    reachable, _ = ObjectGraphView(loaded).breadth_first_traversal()
+    return [item for item in reachable if isinstance(item, (TrackableResource, Asset))]

@@ -1,4 +1,4 @@
-"""What a TFLite file stores: bytes of constants by type."""
+"""What a TFLite file stores: bytes of constants by type, and TensorFlow's own operations."""
 
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
@@ -6,6 +6,8 @@ from tensorflow.lite.tools import flatbuffer_utils
 _TYPE_NAMES = {
     value: name.lower() for name, value in vars(schema.TensorType).items() if name.isupper()
 }
+
+_FLEX = "Flex"
 
 
 def constant_bytes(content: bytes) -> dict[str, int]:
@@ -25,3 +27,14 @@ def constant_bytes(content: bytes) -> dict[str, int]:
             name = _TYPE_NAMES[tensor.type]
             result[name] = result.get(name, 0) + len(data)
     return result
+
+
+def tensorflow_operations(content: bytes) -> list[str]:
+    """Returns the names of the TensorFlow operations that the file kept, sorted.
+
+    Such a file needs a runtime with TensorFlow's kernels, which TensorFlow Serving's TFLite mode
+    does not have.
+    """
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    names = [(code.customCode or b"").decode() for code in model.operatorCodes]
+    return sorted({name.removeprefix(_FLEX) for name in names if name.startswith(_FLEX)})

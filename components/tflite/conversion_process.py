@@ -89,13 +89,28 @@ def _convert(
         module, export, signatures={SIGNATURE: module.served.get_concrete_function(**specs)}
     )
     converter = tf.lite.TFLiteConverter.from_saved_model(export, signature_keys=[SIGNATURE])
+    operations = tf.lite.OpsSet.TFLITE_BUILTINS
     if options.optimize:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if options.sparse:
+        converter.optimizations = [
+            *converter.optimizations,
+            tf.lite.Optimize.EXPERIMENTAL_SPARSITY,
+        ]
     if options.float16:
         converter.target_spec.supported_types = [tf.float16]
     if options.calibrated:
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        operations = (
+            tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+            if options.int16_activations
+            else tf.lite.OpsSet.TFLITE_BUILTINS_INT8
+        )
         converter.representative_dataset = lambda: _single_rows(calibration)
+    if options.integer_io:
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+    converter.target_spec.supported_ops = [operations]
+    if options.select_tf_ops:
+        converter.target_spec.supported_ops.append(tf.lite.OpsSet.SELECT_TF_OPS)
     return converter.convert()
 
 

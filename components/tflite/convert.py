@@ -36,13 +36,21 @@ class ConversionOptions:
 
     Attributes:
       optimize: Whether it may quantize weights.
-      calibrated: Whether activations become int8 too, by ranges seen on the calibration rows.
       float16: Whether weights become float16 instead of int8.
+      calibrated: Whether activations become int8 too, by ranges seen on the calibration rows.
+      int16_activations: Whether they become int16 instead.
+      integer_io: Whether float inputs and outputs become int8 too.
+      sparse: Whether weights that are mostly zero are stored in TFLite's sparse format.
+      select_tf_ops: Whether operations without a TFLite counterpart stay TensorFlow's.
     """
 
     optimize: bool = False
-    calibrated: bool = False
     float16: bool = False
+    calibrated: bool = False
+    int16_activations: bool = False
+    integer_io: bool = False
+    sparse: bool = False
+    select_tf_ops: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from tfx_shrink import lineage
 from tfx_shrink.examples.decode import decode_rows
 from tfx_shrink.examples.files import list_files, read_rows
 from tfx_shrink.measure.difference import output_difference
-from tfx_shrink.measure.quality import Accuracy, accuracy
+from tfx_shrink.measure.metrics import Accuracy, accuracy
 from tfx_shrink.pipelines.digits.data import LABEL, SIDE
 from tfx_shrink.pipelines.digits.preprocessing import IMAGE
 from tfx_shrink.pipelines.digits.trainer import PROBABILITIES

@@ -1,0 +1,99 @@
+"""How good predictions are, against labels."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from tfx_shrink.errors import ExamplesError
+from tfx_shrink.measure.interval import wilson_interval
+
+
+@dataclasses.dataclass(frozen=True)
+class Accuracy:
+    """A classifier's accuracy on some rows.
+
+    Attributes:
+      value: Share of rows whose highest score is the label's, in `[0, 1]`.
+      low: Lower bound of the 95 % Wilson interval.
+      high: Upper bound of it.
+      rows: How many rows there were.
+    """
+
+    value: float
+    low: float
+    high: float
+    rows: int
+
+
+def accuracy(scores: np.ndarray, labels: np.ndarray) -> Accuracy:
+    """Compares scores with labels.
+
+    Args:
+      scores: `[rows, classes]`, logits or probabilities; or `[rows]` or `[rows, 1]`, the second
+        class's probability, or its logit where any lies outside `[0, 1]`.
+      labels: `[rows]` or `[rows, 1]`, the index of the right class.
+
+    Returns:
+      The accuracy and its interval.
+    """
+    scores = scores.reshape(len(scores), -1)
+    if scores.shape[1] == 1:
+        is_logit = scores.min() < 0 or scores.max() > 1
+        chosen = (scores[:, 0] > (0.0 if is_logit else 0.5)).astype(np.int64)
+    else:
+        chosen = scores.argmax(axis=1)
+    right = int((chosen == labels.reshape(-1)).sum())
+    low, high = wilson_interval(right, len(scores))
+    return Accuracy(right / len(scores), low, high, len(scores))
+
+
+def auc(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Area under the ROC curve of a binary classifier, by ranks (Mann and Whitney 1947).
+
+    Args:
+      scores: `[rows]` or `[rows, 1]` of the second class, or `[rows, 2]`.
+      labels: `[rows]` or `[rows, 1]`, 0 or 1.
+
+    Returns:
+      The area, in `[0, 1]`; ties count half.
+
+    Raises:
+      ExamplesError: Only one class occurs.
+    """
+    scores, labels = scores.reshape(len(scores), -1)[:, -1], labels.reshape(-1)
+    positives = int((labels == 1).sum())
+    negatives = len(labels) - positives
+    if not positives or not negatives:
+        raise ExamplesError(f"All {len(labels)} rows have one label, so there is no AUC.")
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    # Tied scores share the middle of their ranks.
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    wins = ranks[labels == 1].sum() - positives * (positives + 1) / 2
+    return float(wins / (positives * negatives))
+
+
+def mean_squared_error(predictions: np.ndarray, labels: np.ndarray) -> float:
+    """Mean of the squared errors of `[rows]` or `[rows, 1]` predictions."""
+    errors = predictions.reshape(len(predictions), -1) - labels.reshape(len(labels), -1)
+    return float((errors.astype(np.float64) ** 2).mean())
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """A metric by name.
+
+    Attributes:
+      compute: From predictions and labels to a number.
+      higher_is_better: Which way is up.
+    """
+
+    compute: Callable[[np.ndarray, np.ndarray], float]
+    higher_is_better: bool
+
+
+METRICS = {
+    "accuracy": Metric(lambda scores, labels: accuracy(scores, labels).value, True),
+    "auc": Metric(auc, True),
+    "mse": Metric(mean_squared_error, False),
+}

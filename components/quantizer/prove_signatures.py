@@ -1,0 +1,94 @@
+"""Runs every signature of a SavedModel beside its source's, on real rows."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfx_shrink.errors import ExamplesError, ProofError
+from tfx_shrink.measure.difference import OutputDifference, output_difference
+from tfx_shrink.quantizer.source import Source
+from tfx_shrink.saved_model.functions import (
+    PREPROCESSING_SIGNATURES,
+    ServedFunction,
+    get_function,
+    list_functions,
+    load,
+)
+
+_BATCH = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class SignatureProof:
+    """What the proof found.
+
+    Attributes:
+      difference: Over all signatures that predict and could be run.
+      predicting: Those signatures' names, `serving_default` first.
+      by_signature: Each signature's own, also of those that only prepare rows.
+      not_run: Why the others could not be run.
+    """
+
+    difference: OutputDifference
+    predicting: list[str]
+    by_signature: dict[str, OutputDifference]
+    not_run: dict[str, str]
+
+
+def prove_signatures(
+    source: Source, result_dir: str, names: Sequence[str] | None = None
+) -> SignatureProof:
+    """Compares what source and result answer under the same signature names.
+
+    Args:
+      source: The model and its rows.
+      result_dir: The SavedModel that was made of it.
+      names: The signatures that were kept. Defaults to None: all of the source's.
+
+    Returns:
+      Differences and reasons, signature by signature.
+
+    Raises:
+      ProofError: A signature is missing, differs in its names or shapes, or holds NaN.
+      ExamplesError: No signature that predicts could be run on these rows.
+    """
+    result = load(result_dir)
+    kept = {function.name for function in list_functions(result)}
+    found: dict[str, OutputDifference] = {}
+    not_run: dict[str, str] = {}
+    for name in names or sorted(
+        source.loaded.signatures, key=lambda name: (name != "serving_default", name)
+    ):
+        if name not in kept:
+            raise ProofError(f"Signature {name!r} was lost; the result has {sorted(kept)}.")
+        function = get_function(source.loaded, name)
+        try:
+            rows = source.proof_rows(function)
+            expected = _run(function, rows)
+        except (ExamplesError, tf.errors.InvalidArgumentError) as error:
+            not_run[name] = str(error).splitlines()[0]
+            continue
+        found[name] = output_difference(expected, _run(get_function(result, name), rows))
+    predicting = [name for name in found if name not in PREPROCESSING_SIGNATURES]
+    if not predicting:
+        reasons = "".join(f"\n  {name}: {reason}" for name, reason in not_run.items())
+        raise ExamplesError(f"No signature could be run on these rows:{reasons}")
+    overall = OutputDifference(
+        max=max(found[name].max for name in predicting),
+        p99=max(found[name].p99 for name in predicting),
+        rows=max(found[name].rows for name in predicting),
+    )
+    return SignatureProof(overall, predicting, found, not_run)
+
+
+def _run(function: ServedFunction, rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    batches = []
+    for start in range(0, len(next(iter(rows.values()))), _BATCH):
+        tensors = {
+            name: tf.constant(values[start : start + _BATCH], function.inputs[name].dtype)
+            for name, values in rows.items()
+        }
+        batches.append({name: value.numpy() for name, value in function.call(tensors).items()})
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}

@@ -1,0 +1,110 @@
+"""What a scheme is given: a loaded model, and rows to calibrate on and to prove with."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfx_shrink.errors import ExamplesError
+from tfx_shrink.examples.decode import decode_rows
+from tfx_shrink.examples.sample import Sample
+from tfx_shrink.saved_model.functions import ServedFunction, load
+
+# One row in five proves; the others may calibrate.
+PROOF_SHARE = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A model and its rows.
+
+    Attributes:
+      model_dir: The SavedModel's directory.
+      loaded: It, loaded.
+      sample: The rows that were drawn.
+      calibrating: How many of them, from the first on, calibrate; the others prove.
+      transform_graph: Transform's output directory, or None.
+      schema: The rows' schema file, or None.
+    """
+
+    model_dir: str
+    loaded: Any
+    sample: Sample
+    calibrating: int
+    transform_graph: str | None = None
+    schema: str | None = None
+
+    @property
+    def rows_to_prove_with(self) -> list[bytes]:
+        """The rows that prove, serialized."""
+        # A single row must do both.
+        return self.sample.rows[min(self.calibrating, len(self.sample.rows) - 1) :]
+
+    def calibration_rows(self, function: ServedFunction) -> dict[str, np.ndarray]:
+        """Returns the rows that calibrate, as `function` reads them."""
+        return self.read(self.sample.rows[: max(1, self.calibrating)], function)
+
+    def proof_rows(self, function: ServedFunction) -> dict[str, np.ndarray]:
+        """Returns the rows that prove, as `function` reads them."""
+        return self.read(self.rows_to_prove_with, function)
+
+    def read(self, rows: list[bytes], function: ServedFunction) -> dict[str, np.ndarray]:
+        """Returns any rows as `function` reads them.
+
+        Raises:
+          ExamplesError: They lack what it reads.
+        """
+        if _reads_serialized(function):
+            if self.sample.from_transform:
+                raise ExamplesError(
+                    f"{function.name} reads raw Examples; these were written by Transform. Give "
+                    "the raw examples, and `transform_graph` for what reads transformed features."
+                )
+            (name,) = function.inputs
+            return {name: np.array(rows, object)}
+        return decode_rows(
+            rows,
+            function.inputs,
+            transform_graph=self.transform_graph,
+            schema=self.schema,
+            from_transform=self.sample.from_transform,
+        )
+
+
+def make_source(
+    model_dir: str,
+    sample: Sample,
+    num_calibration_examples: int,
+    *,
+    transform_graph: str | None,
+    schema: str | None,
+) -> Source:
+    """Divides a sample into rows that calibrate and rows that prove.
+
+    Args:
+      model_dir: The SavedModel's directory.
+      sample: The rows, at best a quarter more than calibrate.
+      num_calibration_examples: How many should calibrate.
+      transform_graph: Transform's output directory, or None.
+      schema: The rows' schema file, or None.
+    """
+    available = len(sample.rows) * (PROOF_SHARE - 1) // PROOF_SHARE
+    return Source(
+        model_dir,
+        load(model_dir),
+        sample,
+        min(num_calibration_examples, available),
+        transform_graph,
+        schema,
+    )
+
+
+def rows_to_draw(num_calibration_examples: int) -> int:
+    """Returns how many rows to draw, so that one in `PROOF_SHARE` is left to prove with."""
+    return num_calibration_examples + -(-num_calibration_examples // (PROOF_SHARE - 1))
+
+
+def _reads_serialized(function: ServedFunction) -> bool:
+    specs = list(function.inputs.values())
+    return len(specs) == 1 and specs[0].dtype == tf.string and specs[0].shape.rank == 1

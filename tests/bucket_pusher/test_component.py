@@ -1,0 +1,90 @@
+"""What BucketPusher accepts from a pipeline's author."""
+
+import pytest
+from tfx import v1 as tfx
+
+from tfx_shrink import BucketPusher
+from tfx_shrink.errors import ParameterError
+
+KINDS = tfx.types.standard_artifacts
+
+
+def channel(kind):
+    return tfx.dsl.Channel(type=kind)
+
+
+def pusher(**parameters):
+    return BucketPusher(
+        **{
+            "model": channel(KINDS.Model),
+            "push_destination": "/srv/models",
+            "model_name": "digits",
+            **parameters,
+        }
+    )
+
+
+def proto(directory):
+    filesystem = tfx.proto.PushDestination.Filesystem(base_directory=directory)
+    return tfx.proto.PushDestination(filesystem=filesystem)
+
+
+def test_it_has_the_channels_of_the_stock_pusher():
+    ours = pusher(model_blessing=channel(KINDS.ModelBlessing))
+    stock = tfx.components.Pusher(
+        model=channel(KINDS.Model),
+        model_blessing=channel(KINDS.ModelBlessing),
+        push_destination=proto("/srv/models/digits"),
+    )
+    assert ours.inputs.keys() == stock.inputs.keys()
+    assert ours.outputs.keys() == stock.outputs.keys()
+    assert ours.outputs["pushed_model"].type is stock.outputs["pushed_model"].type
+    assert BucketPusher.SPEC_CLASS.INPUTS.keys() == stock.SPEC_CLASS.INPUTS.keys()
+
+
+def test_an_infra_blessing_may_stand_for_the_model():
+    assert pusher(model=None, infra_blessing=channel(KINDS.InfraBlessing)).id == "BucketPusher"
+
+
+def test_without_a_model_there_is_nothing_to_push():
+    with pytest.raises(ParameterError, match="Give `model`, or an `infra_blessing`"):
+        pusher(model=None, model_blessing=channel(KINDS.ModelBlessing))
+
+
+@pytest.mark.parametrize("directory", ["/srv/models/digits", "/srv/models/digits/"])
+def test_a_stock_destination_names_root_and_model(directory):
+    component = pusher(push_destination=proto(directory), model_name=None)
+    assert component.exec_properties["push_destination"] == "/srv/models"
+    assert component.exec_properties["model_name"] == "digits"
+
+
+def test_a_stock_destination_and_a_name_contradict_each_other():
+    with pytest.raises(ParameterError, match=r"last segment.*Received: model_name='digits'"):
+        pusher(push_destination=proto("/srv/models/digits"))
+
+
+def test_a_stock_destination_may_be_relative():
+    component = pusher(push_destination=proto("digits"), model_name=None)
+    assert component.exec_properties["model_name"] == "digits"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"push_destination": "s3://models"}, r"one of \['file://'\]. Received: push_destination"),
+        ({"push_destination": proto(""), "model_name": None}, "push_destination"),
+        ({"model_name": None}, "`model_name` is missing"),
+        ({"model_name": "a/b"}, "Received: model_name='a/b'"),
+    ],
+)
+def test_a_wrong_destination_is_refused_when_the_pipeline_is_written(parameters, words):
+    with pytest.raises(ParameterError, match=words):
+        pusher(**parameters)
+
+
+def test_runtime_parameters_wait_for_their_value():
+    parameter = tfx.dsl.experimental.RuntimeParameter(name="bucket", ptype=str)
+    component = pusher(push_destination=parameter)
+    assert component.exec_properties == {"push_destination": parameter, "model_name": "digits"}
+    name = tfx.dsl.experimental.RuntimeParameter(name="name", ptype=str)
+    assert pusher(model_name=name).exec_properties["model_name"] is name

@@ -1,0 +1,134 @@
+"""What the command line prints, and how it ends."""
+
+import json
+import os
+
+import pytest
+from click.testing import CliRunner
+from support import models, rows
+
+from tfx_shrink.cli import main
+from tfx_shrink.version import __version__
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def assert_refused(result, *words):
+    """One line for a person, no traceback."""
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+    for word in words:
+        assert word in line
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory):
+    path = tmp_path_factory.mktemp("examples") / "rows.tfrecord"
+    return rows.write(path, models.features(rows=40))
+
+
+@pytest.fixture(scope="module")
+def quantized(saved, examples, tmp_path_factory):
+    """What `quantize` wrote, and what it said."""
+    out = tmp_path_factory.mktemp("quantized") / "model"
+    said = invoke(
+        *("quantize", saved("keras"), out, "--scheme", "dynamic_range"),
+        *("--examples", examples, "--num-calibration-examples", 20, "--json"),
+    )
+    return str(out), said
+
+
+def test_version():
+    result = invoke("--version")
+    assert result.exit_code == 0
+    assert __version__ in result.stdout
+
+
+@pytest.mark.parametrize("command", ["run", "quantize", "inspect"])
+def test_every_command_has_help(command):
+    assert command in invoke("-h").stdout
+    assert invoke(command, "-h").exit_code == 0
+
+
+def test_an_unknown_scheme_is_answered_with_the_known_ones(tmp_path):
+    out = tmp_path / "out"
+    result = invoke("quantize", tmp_path, out, "--scheme", "int7", "--examples", "none")
+    assert_refused(result, "Received: scheme='int7'.")
+    assert "`scheme` must be one of ['float32', 'dynamic_range', " in result.stderr
+    assert not out.exists()
+
+
+def test_a_directory_without_a_model_is_one_line(tmp_path):
+    result = invoke(
+        *("quantize", tmp_path, tmp_path / "out", "--scheme", "int8", "--examples", "none")
+    )
+    assert_refused(result, str(tmp_path))
+    assert not (tmp_path / "out").exists()
+    assert_refused(invoke("inspect", tmp_path), str(tmp_path))
+
+
+def test_quantize_writes_a_model_and_prints_json(quantized):
+    out, said = quantized
+    assert said.exit_code == 0, said.stderr
+    done = json.loads(said.stdout)
+    assert done["source_signature"] == "serving_default"
+    assert 0 < done["result"]["bytes"] < done["source"]["bytes"]
+    assert done["difference"]["rows"] == 5
+    assert sorted(os.listdir(out)) == ["assets.extra", "model.tflite", "tflite"]
+
+
+def test_quantize_prints_bytes_and_difference(saved, examples, tmp_path):
+    pattern = examples.replace("rows", "ro*")
+    result = invoke(
+        *("quantize", saved("keras"), tmp_path / "out", "--scheme", "float32"),
+        *("--examples", examples, "--examples", pattern, "--signature-name", "serving_default"),
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "out: float32 of serving_default\n" in result.stdout
+    assert " bytes  " in result.stdout
+    assert "on 8 rows" in result.stdout
+
+
+def test_inspect_shows_a_tflite_model_and_its_record(quantized):
+    out, _ = quantized
+    result = invoke("inspect", out)
+    assert result.exit_code == 0, result.stderr
+    assert f"{out}: TFLite, " in result.stdout
+    assert "int8 weights: " in result.stdout
+    assert "in  x: float32[?,16]" in result.stdout
+    assert "made by: quantize {" in result.stdout
+
+    found = json.loads(invoke("inspect", out, "--json").stdout)
+    assert found["container"] == "TFLite"
+    assert found["functions"][0]["inputs"] == {"x": "float32[?,16]"}
+    assert found["steps"][0]["parameters"]["scheme"] == "dynamic_range"
+
+
+def test_inspect_names_what_blocks_each_signature_of_a_saved_model(saved):
+    directory = saved("with_table")
+    result = invoke("inspect", directory)
+    assert result.exit_code == 0, result.stderr
+    assert f"{directory}: SavedModel, " in result.stdout
+    blocks = dict(block.split("\n", 1) for block in result.stdout.split("\n\n")[1:])
+    assert "blocked by: " in blocks["serving_default"]
+    assert "ParseExample" in blocks["serving_default"]
+    assert "converts to TFLite" in blocks["dense"]
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "s3://models"])
+def test_a_run_to_an_unknown_destination_is_refused_before_anything_is_written(tmp_path, url):
+    root = tmp_path / "root"
+    result = invoke("run", "digits", "--root", root, "--push-to", url)
+    assert_refused(result, f"push_destination={url!r}", "['file://']")
+    assert not root.exists()
+
+
+def test_a_run_to_an_unwritable_destination_is_refused_before_anything_is_written(tmp_path):
+    (tmp_path / "file").write_text("not a directory")
+    push_to = f"file://{tmp_path}/file/bucket"
+    result = invoke("run", "digits", "--root", tmp_path / "root", "--push-to", push_to)
+    assert_refused(result, push_to, "can write to")
+    assert os.listdir(tmp_path) == ["file"]
