@@ -8,7 +8,9 @@ LOCK_ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.setup-done
 
-.PHONY: setup demo test check format lock wheel-check clean help
+MATRIX := tests/e2e/test_quantizer_matrix.py tests/e2e/test_quantized_evaluation.py
+
+.PHONY: setup demo test e2e-quantizer benchmark-quantizer check format lock wheel-check clean help
 
 setup: $(STAMP) ## Make .venv from the lock; does nothing when it is up to date
 
@@ -22,6 +24,9 @@ demo: setup ## Run the digits pipeline into ROOT (build/demo)
 test: setup ## Run the tests; PYTEST_ARGS are passed on
 	$(BIN)/python -m pytest tests $(PYTEST_ARGS)
 
+e2e-quantizer: setup ## Run every kind of model by every scheme (15 minutes); PYTEST_ARGS too
+	$(BIN)/python -m pytest $(MATRIX) -m '' $(PYTEST_ARGS)
+
 check: setup ## Lint, check the format, the types and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -31,6 +36,9 @@ check: setup ## Lint, check the format, the types and the import contract
 format: setup ## Format the code and apply safe lint fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+benchmark-quantizer: setup ## Measure what every scheme saves and costs; takes ten minutes
+	$(BIN)/python benchmarks/quantizer.py
 
 lock: ## Resolve the lock again; LOCK_ARGS=--upgrade moves every version
 	uv=$$(bash scripts/uv.sh) && "$$uv" pip compile --quiet --python-version 3.10 \
@@ -44,4 +52,4 @@ clean: ## Remove what was built; keeps .venv and .tools
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

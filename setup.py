@@ -81,6 +81,7 @@ setup(
         "tfx>=1.16,<1.17",
     ],
     extras_require={
+        "edge": ["ai-edge-quantizer>=0.10,<0.11"],
         "kfp": ["kfp>=2.5,<2.6", "tfx[kfp]>=1.16,<1.17"],
         "digits": DIGITS,
         "test": TEST,

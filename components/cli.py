@@ -64,16 +64,23 @@ def run(pipeline: str, root: str, push_to: str | None, runner: str, as_json: boo
 @click.option("--scheme", required=True, help="Such as int8, weight_int8 or auto.")
 @click.option("--examples", required=True, multiple=True, help="Glob of TFRecords; repeatable.")
 @click.option("--transform-graph", help="Transform's output directory, for raw rows.")
+@click.option("--schema", help="The rows' schema.pbtxt, for features that may be missing.")
 @click.option("--signature-name", help="What to convert. Default: the first that converts.")
 @click.option("--num-calibration-examples", default=1000, show_default=True)
 @click.option("--seed", default=0, show_default=True)
+@click.option("--time-limit", default=3600.0, show_default=True, help="Seconds of a conversion.")
+@click.option(
+    "--engine-batch-sizes", default="1", show_default=True, help="TensorRT: such as 1,32."
+)
 @click.option("--max-output-difference", type=float, help="Refuse a result that moved further.")
 @click.option("--encode-sparsity", is_flag=True, help="TFLite's sparse format, for pruned weights.")
 @click.option("--allow-select-tf-ops", is_flag=True, help="Keep operations that TFLite lacks.")
+@click.option("--edge-recipe", type=click.File(), help="edge_recipe: a JSON file of entries.")
 @click.option("--label-key", help="auto: the feature that holds the label.")
-@click.option("--metric", default="accuracy", show_default=True, help="auto: or auc, mse.")
+@click.option("--metric", help="auto: accuracy (the default), auc or mse.")
 @click.option("--max-drop", type=float, help="auto: by how much the metric may be worse.")
-@click.option("--drop-type", default="absolute", show_default=True, help="auto: or relative.")
+@click.option("--drop-type", help="auto: absolute (the default) or relative.")
+@click.option("--output-name", help="auto: the output that the metric looks at.")
 @click.option("--ladder", help="auto: schemes to try, smallest first, separated by commas.")
 @click.option("--report-examples", multiple=True, help="auto: glob of another split's TFRecords.")
 @_json
@@ -83,6 +90,10 @@ def quantize(model_dir: str, out: str, as_json: bool, **parameters: Any) -> None
 
     if parameters["scheme"] != AUTO:
         get_scheme(parameters["scheme"])
+    if parameters["edge_recipe"] is not None:
+        parameters["edge_recipe"] = parameters["edge_recipe"].read()
+    sizes = parameters["engine_batch_sizes"].split(",")
+    parameters["engine_batch_sizes"] = [int(size) if size.isdigit() else 0 for size in sizes]
     search = _search({name: parameters.pop(name) for name in _SEARCH_OPTIONS})
     from tfx_shrink.quantizer.quantize import quantize as run_quantize
 
@@ -90,7 +101,7 @@ def quantize(model_dir: str, out: str, as_json: bool, **parameters: Any) -> None
     if as_json:
         _print_json(dataclasses.asdict(done))
         return
-    click.echo(f"{out}: {done.scheme} of {done.source_signature}")
+    click.echo(f"{out}: {done.scheme} of {done.source_signature or 'every signature'}")
     click.echo(f"  bytes              {done.source.bytes:,} -> {done.result.bytes:,}")
     click.echo(
         f"  output difference  max {done.difference.max:.3g}, p99 {done.difference.p99:.3g} "
@@ -98,19 +109,16 @@ def quantize(model_dir: str, out: str, as_json: bool, **parameters: Any) -> None
     )
 
 
-_SEARCH_OPTIONS = ("label_key", "metric", "max_drop", "drop_type", "ladder")
+_SEARCH_OPTIONS = ("label_key", "metric", "max_drop", "drop_type", "ladder", "output_name")
 
 
 def _search(options: dict[str, Any]) -> Any:
-    from tfx_shrink.quantizer.settings import Search
+    from tfx_shrink.quantizer.settings import as_search
 
-    if options["label_key"] is None or options["max_drop"] is None:
-        return None
-    if options["ladder"] is None:
-        del options["ladder"]
-    else:
-        options["ladder"] = options["ladder"].split(",")
-    return Search(**options)
+    given = {name: value for name, value in options.items() if value is not None}
+    if "ladder" in given:
+        given["ladder"] = given["ladder"].split(",")
+    return as_search(given or None)
 
 
 @main.command()
@@ -118,7 +126,7 @@ def _search(options: dict[str, Any]) -> Any:
 @_json
 def inspect(model_dir: str, as_json: bool) -> None:
     """Show what the model in MODEL_DIR serves, what blocks each signature, and its bytes."""
-    from tfx_shrink.quantizer.inspection import format_inspection, inspect_model
+    from tfx_shrink.inspection import format_inspection, inspect_model
 
     found = _quietly(lambda: inspect_model(model_dir))
     if as_json:

@@ -8,6 +8,7 @@ from typing import Any
 from tfx import v1 as tfx
 
 from tfx_shrink import BucketPusher, Quantizer
+from tfx_shrink.errors import ParameterError
 
 _STANDARD: Mapping[str, Any] = MappingProxyType({})
 
@@ -83,11 +84,14 @@ def create_pipeline(
       The pipeline, for any TFX runner.
 
     Raises:
-      ParameterError: A parameter of a compression component is out of its range.
-      ValueError: `evaluate_float` is set and there is no `evaluator`.
+      ParameterError: A parameter of a compression component is out of its range, or
+        `evaluate_float` is set and there is no `evaluator`.
     """
     if evaluate_float and evaluator is None:
-        raise ValueError("`evaluate_float` needs the parameters of an `evaluator`.")
+        raise ParameterError(
+            "`evaluate_float=True` needs the parameters of an `evaluator`. Received: "
+            "evaluator=None."
+        )
     raw = example_gen.outputs["examples"]
     statistics = tfx.components.StatisticsGen(examples=raw, **statistics_gen)
     schema = tfx.components.SchemaGen(
@@ -123,7 +127,13 @@ def create_pipeline(
     with only_if_blessed:
         if quantizer is not None:
             # Raw rows suit every signature: what reads transformed features has them transformed.
-            shrunk = Quantizer(base_model=model, examples=raw, **graph, **quantizer)
+            shrunk = Quantizer(
+                base_model=model,
+                examples=raw,
+                **graph,
+                schema=schema.outputs["schema"],
+                **quantizer,
+            )
             components.append(shrunk)
             model = shrunk.outputs["model"]
         compressed = model is not trained.outputs["model"]

@@ -22,3 +22,34 @@ def saved(tmp_path_factory):
         return getattr(models, f"save_{kind}")(os.path.join(root, kind))
 
     return save
+
+
+@pytest.fixture(scope="session")
+def dense_rows(tmp_path_factory):
+    """A file of 200 rows for the models that read "x"."""
+    from support import models, rows
+
+    directory = tmp_path_factory.mktemp("dense_rows")
+    return rows.write(directory / "rows", models.features(200))
+
+
+@pytest.fixture(scope="session")
+def quantized(saved, dense_rows, tmp_path_factory):
+    """`quantized("int8")` is (directory, Quantized) of the Keras model, converted once."""
+    from tfx_shrink.quantizer.quantize import quantize
+
+    root = tmp_path_factory.mktemp("quantized")
+
+    @functools.cache
+    def make(scheme):
+        out = str(root / scheme)
+        return out, quantize(
+            saved("keras"),
+            out,
+            scheme=scheme,
+            examples=[dense_rows],
+            num_calibration_examples=80,
+            seed=1,
+        )
+
+    return make

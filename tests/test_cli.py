@@ -132,3 +132,14 @@ def test_a_run_to_an_unwritable_destination_is_refused_before_anything_is_writte
     result = invoke("run", "digits", "--root", tmp_path / "root", "--push-to", push_to)
     assert_refused(result, push_to, "can write to")
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_run_whose_model_was_not_published_fails_with_the_reason(tmp_path, monkeypatch):
+    from tfx_shrink.pipelines.digits import run
+    from tfx_shrink.pipelines.verdict import Verdict
+
+    verdict = Verdict(False, False, None, None, "not pushed: accuracy was 0.9")
+    done = run.DigitsRun([], verdict, 1.0, "log")
+    monkeypatch.setattr(run, "run_digits", lambda *arguments, **keywords: done)
+    result = invoke("run", "digits", "--root", tmp_path)
+    assert_refused(result, "not pushed: accuracy was 0.9")

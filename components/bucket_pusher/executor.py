@@ -25,8 +25,10 @@ class Executor(PusherExecutor):
         if not self.CheckBlessing(input_dict):
             self._MarkNotPushed(pushed_model)
             return
-        published = publish(self.GetModelPath(input_dict), destination)
-        io_utils.copy_dir(published.path, pushed_model.uri)
+        model_path = self.GetModelPath(input_dict)
+        # First, because a version that is visible must not belong to a failed execution.
+        io_utils.copy_dir(model_path, pushed_model.uri)
+        published = publish(model_path, destination)
         self._MarkPushed(
             pushed_model,
             pushed_destination=published.url,

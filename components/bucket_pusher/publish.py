@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
 
@@ -15,6 +14,7 @@ import tensorflow as tf
 
 from tfx_shrink import lineage
 from tfx_shrink.bucket_pusher.destination import Destination
+from tfx_shrink.delivery import require_writable
 from tfx_shrink.errors import ModelError, PublishError
 
 _INT64_MAX = 2**63 - 1
@@ -97,16 +97,7 @@ def check_writable(destination: Destination) -> None:
     Raises:
       PublishError: It cannot; the text says why.
     """
-    existing = destination.path
-    while not os.path.lexists(existing):
-        existing = os.path.dirname(existing)
-    try:
-        os.rmdir(tempfile.mkdtemp(prefix=".tfx-shrink-", dir=existing))
-    except OSError as error:
-        raise PublishError(
-            f"Cannot write to {destination.url}: {error}. Give a directory that this user can "
-            "write to."
-        ) from error
+    require_writable(destination.path, destination.url)
 
 
 def _files_to_publish(model_dir: str) -> dict[str, tuple[int, str]]:

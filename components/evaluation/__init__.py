@@ -37,7 +37,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
 
-from tfx_shrink.errors import ModelError
+from tfx_shrink.errors import ModelError, ParameterError
 from tfx_shrink.evaluation.served_tflite import ServedTFLiteLoader
 
 __all__ = ["custom_eval_shared_model", "custom_extractors"]
@@ -146,4 +146,10 @@ def _wrap(
 
 def _spec(eval_config: tfma.EvalConfig, model_name: str) -> tfma.ModelSpec:
     specs = eval_config.model_specs
-    return specs[0] if len(specs) == 1 else next(s for s in specs if s.name == model_name)
+    for spec in specs:
+        if len(specs) == 1 or spec.name == model_name:
+            return spec
+    raise ParameterError(
+        f"EvalConfig.model_specs has the names {[spec.name for spec in specs]}; the Evaluator asks "
+        f"for {model_name!r}. Give one ModelSpec without a name, or 'candidate' and 'baseline'."
+    )

@@ -176,6 +176,18 @@ def _dense(tensor: Any, name: str, spec: tf.TensorSpec) -> np.ndarray:
         ) from error
 
 
+def transformed_types(transform_graph: str) -> dict[str, tf.DType]:
+    """Returns {feature name: type} of what Transform writes.
+
+    Args:
+      transform_graph: Transform's output directory.
+    """
+    import tensorflow_transform as tft
+
+    spec = tft.TFTransformOutput(transform_graph).transformed_feature_spec()
+    return {name: feature.dtype for name, feature in spec.items()}
+
+
 def transform_graph_in(directory: str) -> str:
     """Checks that `directory` is what Transform writes.
 

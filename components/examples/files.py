@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-from tfx_shrink.errors import ExamplesError
+from tfx_shrink.errors import ExamplesError, ParameterError
 
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -14,7 +14,13 @@ def list_files(patterns: Sequence[str]) -> list[str]:
 
     Raises:
       ExamplesError: None does.
+      ParameterError: `patterns` is one string instead of a sequence of them.
     """
+    if isinstance(patterns, str):
+        raise ParameterError(
+            "`examples` must be a sequence of glob patterns, such as ['Split-train/*']. "
+            f"Received: examples={patterns!r}."
+        )
     files = sorted({path for pattern in patterns for path in tf.io.gfile.glob(pattern)})
     if not files:
         raise ExamplesError(f"No file matches {list(patterns)}.")

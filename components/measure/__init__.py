@@ -1,1 +1,1 @@
-"""Measuring models: output differences and intervals."""
+"""Measuring models: size, latency, output differences, intervals, and on what machine."""

@@ -74,8 +74,19 @@ def auc(scores: np.ndarray, labels: np.ndarray) -> float:
 
 
 def mean_squared_error(predictions: np.ndarray, labels: np.ndarray) -> float:
-    """Mean of the squared errors of `[rows]` or `[rows, 1]` predictions."""
-    errors = predictions.reshape(len(predictions), -1) - labels.reshape(len(labels), -1)
+    """Mean of the squared errors of `[rows, ...]` predictions.
+
+    Raises:
+      ExamplesError: Predictions and labels differ in shape.
+    """
+    predictions = predictions.reshape(len(predictions), -1)
+    labels = labels.reshape(len(labels), -1)
+    if predictions.shape != labels.shape:
+        raise ExamplesError(
+            f"There are predictions {predictions.shape} and labels {labels.shape}; their shapes "
+            "must be equal."
+        )
+    errors = predictions - labels
     return float((errors.astype(np.float64) ** 2).mean())
 
 

@@ -1,12 +1,13 @@
 """Quantizer: what a pipeline author sees."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfx_shrink.errors import ParameterError
 from tfx_shrink.quantizer.executor import Executor
 from tfx_shrink.quantizer.schemes import AUTO
-from tfx_shrink.quantizer.settings import Search, Settings, check_settings
+from tfx_shrink.quantizer.settings import Settings, as_search, check_settings
 from tfx_shrink.tfx_seam.components import (
     BaseBeamComponent,
     BaseChannel,
@@ -35,6 +36,7 @@ class QuantizerSpec(ComponentSpec):
         "encode_sparsity": ExecutionParameter(type=int),
         "allow_select_tf_ops": ExecutionParameter(type=int),
         "engine_batch_sizes": ExecutionParameter(type=str),
+        "edge_recipe": ExecutionParameter(type=str, optional=True),
         "search": ExecutionParameter(type=str, optional=True),
         "report_splits": ExecutionParameter(type=str),
     }
@@ -99,6 +101,9 @@ class Quantizer(BaseBeamComponent):
         result still has to run; TensorFlow Serving's TFLite mode has no such operations. Defaults
         to False.
       engine_batch_sizes: Batch sizes that TensorRT engines are built for. Defaults to `(1,)`.
+      edge_recipe: For `scheme="edge_recipe"`: a recipe of ai-edge-quantizer, as a list of its
+        entries or as JSON. Needs `pip install 'tfx-shrink[edge]'` where the component runs.
+        Defaults to None.
       search: For `scheme="auto"`: attributes of `tfx_shrink.quantizer.settings.Search`, at least
         `label_key` and `max_drop`. Defaults to None.
       report_splits: Names of the splits on which `"auto"` reports what it has chosen. Defaults to
@@ -129,6 +134,7 @@ class Quantizer(BaseBeamComponent):
         encode_sparsity: bool = False,
         allow_select_tf_ops: bool = False,
         engine_batch_sizes: Sequence[int] = (1,),
+        edge_recipe: str | Sequence[Mapping[str, Any]] | None = None,
         search: Mapping[str, Any] | None = None,
         report_splits: Sequence[str] = ("eval",),
     ):
@@ -142,6 +148,7 @@ class Quantizer(BaseBeamComponent):
             "encode_sparsity": encode_sparsity,
             "allow_select_tf_ops": allow_select_tf_ops,
             "engine_batch_sizes": list(engine_batch_sizes),
+            "edge_recipe": _as_json(edge_recipe),
         }
         known = {
             name: value
@@ -151,8 +158,20 @@ class Quantizer(BaseBeamComponent):
         check_settings(
             AUTO if isinstance(scheme, RuntimeParameter) else scheme,
             Settings(**known, **options),
-            Search(**search) if search is not None else None,
+            as_search(search),
         )
+        if scheme == AUTO and search is None:
+            raise ParameterError(
+                "scheme='auto' needs `search`, with at least `label_key` and `max_drop`. "
+                "Received: search=None."
+            )
+        if search is not None and set(splits) & set(report_splits):
+            raise ParameterError(
+                "`report_splits` must be splits that no decision has seen. Received: "
+                f"splits={list(splits)}, report_splits={list(report_splits)}."
+            )
+        if isinstance(max_output_difference, int):
+            parameters["max_output_difference"] = float(max_output_difference)
         for name, value in (("splits", splits), ("report_splits", report_splits)):
             if isinstance(value, str) or not value:
                 raise ParameterError(
@@ -172,8 +191,20 @@ class Quantizer(BaseBeamComponent):
                 encode_sparsity=int(encode_sparsity),
                 allow_select_tf_ops=int(allow_select_tf_ops),
                 engine_batch_sizes=json_utils.dumps(list(engine_batch_sizes)),
+                edge_recipe=options["edge_recipe"],
                 search=None if search is None else json_utils.dumps(dict(search)),
                 report_splits=json_utils.dumps(list(report_splits)),
                 model=Channel(type=standard_artifacts.Model),
             )
         )
+
+
+def _as_json(recipe: str | Sequence[Mapping[str, Any]] | None) -> str | None:
+    if recipe is None or isinstance(recipe, str):
+        return recipe
+    try:
+        return json.dumps(recipe)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(
+            f"`edge_recipe` must hold JSON values ({error}). Received: edge_recipe={recipe!r}."
+        ) from error

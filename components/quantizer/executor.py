@@ -25,7 +25,7 @@ class Executor(BaseBeamExecutor):
     ) -> None:
         # Pipeline authors need not wait for these.
         from tfx_shrink.quantizer.quantize import quantize
-        from tfx_shrink.quantizer.settings import Search
+        from tfx_shrink.quantizer.settings import as_search
 
         self._log_startup(input_dict, output_dict, exec_properties)
         base_model = artifact_utils.get_single_instance(input_dict["base_model"])
@@ -42,7 +42,7 @@ class Executor(BaseBeamExecutor):
             transform_graph=_optional_uri(input_dict, "transform_graph"),
             schema=_schema_path(input_dict),
             seed=exec_properties["seed"],
-            search=Search(**json_utils.loads(search)) if search else None,
+            search=as_search(json_utils.loads(search)) if search else None,
             report_examples=_patterns(input_dict["examples"], report_splits),
             make_pipeline=self._make_beam_pipeline,
             temp_dir=self._get_tmp_dir(),
@@ -53,6 +53,7 @@ class Executor(BaseBeamExecutor):
             encode_sparsity=bool(exec_properties["encode_sparsity"]),
             allow_select_tf_ops=bool(exec_properties["allow_select_tf_ops"]),
             engine_batch_sizes=json_utils.loads(exec_properties["engine_batch_sizes"]),
+            edge_recipe=exec_properties.get("edge_recipe") or None,
         )
         model.set_string_custom_property("compression_technique", "quantize")
         model.set_string_custom_property("compression_scheme", done.scheme)

@@ -1,69 +1,83 @@
-"""What a source or a quantized model predicts for rows."""
+"""What a source or a quantized model predicts for rows, and what is right."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfx_shrink.errors import ExamplesError, ParameterError
-from tfx_shrink.examples.decode import decode_rows, feature_kinds
+from tfx_shrink.examples.batches import run_in_batches
+from tfx_shrink.examples.decode import decode_rows, feature_kinds, transformed_types
 from tfx_shrink.quantizer.source import Source
-from tfx_shrink.saved_model.functions import get_function, load
+from tfx_shrink.saved_model.functions import (
+    PREPROCESSING_SIGNATURES,
+    ServedFunction,
+    get_function,
+    list_functions,
+    load,
+)
 from tfx_shrink.tflite.interpreter import TFLiteModel
 
-_BATCH = 256
 _LABEL_TYPES = {"int64_list": tf.int64, "float_list": tf.float32}
 
 
+def check_output(source: Source, output_name: str | None) -> None:
+    """Checks that some function of the model has the one output that a metric needs.
+
+    Raises:
+      ParameterError: None has.
+    """
+    functions = [
+        function
+        for function in list_functions(source.loaded)
+        if function.name not in PREPROCESSING_SIGNATURES
+    ]
+    if not any(_chosen(function, output_name) for function in functions):
+        outputs = {function.name: sorted(function.outputs) for function in functions}
+        raise ParameterError(
+            f"`output_name` must be an output of the model, which has {outputs}. "
+            f"Received: output_name={output_name!r}."
+        )
+
+
 def predict(
-    source: Source, rows: Sequence[bytes], function_name: str, model_dir: str | None = None
+    source: Source,
+    rows: Sequence[bytes],
+    function_name: str,
+    output_name: str | None,
+    model_dir: str | None = None,
 ) -> np.ndarray:
-    """Returns a model's one output for rows.
+    """Returns one output of a model for rows.
 
     Args:
       source: The model that the rows were drawn for.
       rows: Serialized tf.Examples.
       function_name: The function of the source that reads them.
+      output_name: Which output; None where there is only one.
       model_dir: A quantized model to ask instead of the source. Defaults to None.
 
     Returns:
       `[rows, ...]`.
 
     Raises:
-      ParameterError: The function has more than one output.
+      ParameterError: The function has no such output, or several and none is named.
     """
     function = get_function(source.loaded, function_name)
-    if len(function.outputs) != 1:
+    chosen = _chosen(function, output_name)
+    if chosen is None:
         raise ParameterError(
-            f"A metric needs one output; {function_name} has {sorted(function.outputs)}. Give "
-            "`signature_name` of one with a single output."
+            f"`output_name` must be one of {sorted(function.outputs)}, the outputs of "
+            f"{function_name}. Received: output_name={output_name!r}."
         )
+    call = function.call_arrays if model_dir is None else _load(model_dir, function_name)
     inputs = source.read(list(rows), function)
-    call = function.call if model_dir is None else _load(model_dir, function_name)
-    outputs = []
-    for start in range(0, len(rows), _BATCH):
-        batch = {
-            name: tf.constant(values[start : start + _BATCH], function.inputs[name].dtype)
-            for name, values in inputs.items()
-        }
-        (output,) = call(batch).values()
-        outputs.append(np.asarray(output))
-    return np.concatenate(outputs)
-
-
-def _load(model_dir: str, function_name: str) -> Callable[[dict], dict]:
-    tflite = os.path.join(model_dir, "tflite")
-    if tf.io.gfile.exists(tflite):
-        with tf.io.gfile.GFile(tflite, "rb") as file:
-            return TFLiteModel(file.read())
-    loaded = load(model_dir)
-    function = get_function(loaded, function_name)
-    return lambda batch: (loaded, function.call(batch))[1]  # Functions die with their model.
+    return run_in_batches(call, inputs, function.inputs)[chosen]
 
 
 def read_labels(source: Source, rows: Sequence[bytes], label_key: str) -> np.ndarray:
-    """Returns the labels of rows: as the rows hold them, else as Transform makes them.
+    """Returns the labels of rows: as Transform makes them, else as the rows hold them.
 
     Args:
       source: What the rows were drawn for.
@@ -73,13 +87,35 @@ def read_labels(source: Source, rows: Sequence[bytes], label_key: str) -> np.nda
     Raises:
       ExamplesError: There is no such feature, or it holds text.
     """
-    kind = feature_kinds(rows).get(label_key)
-    if kind is not None and kind not in _LABEL_TYPES:
-        raise ExamplesError(f"Label {label_key!r} holds {kind or 'nothing'}; numbers are needed.")
+    made = transformed_types(source.transform_graph) if source.transform_graph else {}
+    dtype = made.get(label_key)
+    if dtype is None:
+        dtype = _LABEL_TYPES.get(feature_kinds(rows).get(label_key, "float_list"))
+    if dtype not in _LABEL_TYPES.values():
+        raise ExamplesError(f"Label {label_key!r} holds text; numbers are needed.")
     return decode_rows(
         rows,
-        {label_key: tf.TensorSpec([None], _LABEL_TYPES[kind] if kind else tf.float32)},
-        transform_graph=None if kind else source.transform_graph,
+        {label_key: tf.TensorSpec([None], dtype)},
+        transform_graph=source.transform_graph if label_key in made else None,
         schema=source.schema,
         from_transform=source.sample.from_transform,
     )[label_key]
+
+
+def _chosen(function: ServedFunction, output_name: str | None) -> str | None:
+    if output_name is None and len(function.outputs) == 1:
+        return next(iter(function.outputs))
+    return output_name if output_name in function.outputs else None
+
+
+def _load(
+    model_dir: str, function_name: str
+) -> Callable[[dict[str, np.ndarray]], Mapping[str, Any]]:
+    tflite = os.path.join(model_dir, "tflite")
+    if tf.io.gfile.exists(tflite):
+        with tf.io.gfile.GFile(tflite, "rb") as file:
+            return TFLiteModel(file.read())
+    loaded = load(model_dir)
+    function = get_function(loaded, function_name)
+    # Functions die with their model.
+    return lambda batch: (loaded, function.call_arrays(batch))[1]

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfx_shrink.errors import ExamplesError, ProofError
+from tfx_shrink.examples.batches import run_in_batches
 from tfx_shrink.measure.difference import OutputDifference, output_difference
 from tfx_shrink.quantizer.source import Source
 from tfx_shrink.saved_model.functions import (
@@ -16,8 +17,6 @@ from tfx_shrink.saved_model.functions import (
     list_functions,
     load,
 )
-
-_BATCH = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +69,11 @@ def prove_signatures(
         except (ExamplesError, tf.errors.InvalidArgumentError) as error:
             not_run[name] = str(error).splitlines()[0]
             continue
-        found[name] = output_difference(expected, _run(get_function(result, name), rows))
+        try:
+            actual = _run(get_function(result, name), rows)
+        except tf.errors.OpError as error:
+            raise ProofError(f"Signature {name!r} of the result does not run: {error}") from error
+        found[name] = output_difference(expected, actual)
     predicting = [name for name in found if name not in PREPROCESSING_SIGNATURES]
     if not predicting:
         reasons = "".join(f"\n  {name}: {reason}" for name, reason in not_run.items())
@@ -84,11 +87,4 @@ def prove_signatures(
 
 
 def _run(function: ServedFunction, rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    batches = []
-    for start in range(0, len(next(iter(rows.values()))), _BATCH):
-        tensors = {
-            name: tf.constant(values[start : start + _BATCH], function.inputs[name].dtype)
-            for name, values in rows.items()
-        }
-        batches.append({name: value.numpy() for name, value in function.call(tensors).items()})
-    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    return run_in_batches(function.call_arrays, rows, function.inputs)

@@ -10,10 +10,13 @@ import apache_beam as beam
 import tensorflow as tf
 
 from tfx_shrink import lineage
+from tfx_shrink.delivery import deliver, require_new
 from tfx_shrink.errors import ParameterError, ProofError
 from tfx_shrink.examples.decode import transform_graph_in
+from tfx_shrink.examples.files import list_files
 from tfx_shrink.examples.sample import sample_rows
 from tfx_shrink.measure.difference import OutputDifference
+from tfx_shrink.quantizer.edge import check_edge, check_recipe, make_edge
 from tfx_shrink.quantizer.made import Made
 from tfx_shrink.quantizer.schemes import AUTO, Scheme, get_scheme
 from tfx_shrink.quantizer.search import search_scheme
@@ -26,6 +29,7 @@ from tfx_shrink.saved_model.functions import load
 
 _MAKERS: dict[str, Callable[[Source, Scheme, Settings, str], Made]] = {
     "converter": make_tflite,
+    "edge": make_edge,
     "rewrite": make_rewritten,
     "strip": make_stripped,
     "tensorrt": make_tensorrt,
@@ -38,14 +42,15 @@ class Quantized:
 
     Attributes:
       scheme: The scheme; with `"auto"`, the one that was taken.
-      source_signature: Which function of the source was converted.
+      source_signature: Which function of the source was converted; None where all signatures
+        were kept.
       source: Digest and bytes of the source directory.
       result: Digest and bytes of the result directory.
       difference: How far the outputs moved on rows that were not used for calibration.
     """
 
     scheme: str
-    source_signature: str
+    source_signature: str | None
     source: lineage.ModelState
     result: lineage.ModelState
     difference: OutputDifference
@@ -68,8 +73,9 @@ def quantize(
 ) -> Quantized:
     """Stores a SavedModel in fewer bits, after the result has run on real rows.
 
-    `out_dir` is complete or untouched: it is written only after the result has run, beside its
-    source, on rows that were not used for calibration. A TFLite scheme writes one file under two
+    `out_dir` is written only after the result has run, beside its source, on rows that were not
+    used for calibration; on a local disk it appears whole, on others the file that makes it a model
+    is written last. A TFLite scheme writes one file under two
     names, `tflite` for TFMA and `model.tflite` for TensorFlow Serving; a SavedModel scheme writes a
     SavedModel with all signatures. Both carry the compression record.
 
@@ -113,8 +119,8 @@ def quantize(
     """
     settings = Settings(**parameters)
     _check(scheme, settings, search, report_examples)
-    _require_empty(out_dir)
-    load(model_dir)  # What is not a model is refused before rows are drawn.
+    require_new(out_dir)
+    loaded = load(model_dir)
     if transform_graph is not None:
         transform_graph_in(transform_graph)
 
@@ -124,8 +130,10 @@ def quantize(
     wanted = rows_to_draw(settings.num_calibration_examples)
     if search is not None:
         wanted = max(wanted, settings.num_calibration_examples + search.num_examples)
+        _require_apart(examples, report_examples or [])
     source = make_source(
         model_dir,
+        loaded,
         draw(examples, wanted),
         settings.num_calibration_examples,
         transform_graph=transform_graph,
@@ -152,8 +160,10 @@ def quantize(
             **made.facts,
         }
         asked = {"scheme": chosen.name, "seed": seed, **dataclasses.asdict(settings)}
+        if chosen.container == "saved_model":
+            _copy_extra(model_dir, result_dir)
         step = lineage.append(model_dir, result_dir, "quantize", asked, facts)
-        _copy(result_dir, out_dir)
+        deliver(result_dir, out_dir)
     return Quantized(
         scheme=chosen.name,
         source_signature=made.facts["source_signature"],
@@ -172,22 +182,16 @@ def _check(
     check_settings(scheme, settings, search)
     if scheme == AUTO and (search is None or not report_examples):
         raise ParameterError(
-            "scheme='auto' needs `search`, with at least `label_key` and `max_drop`, and "
-            "`report_examples` of another split."
+            "scheme='auto' needs `label_key` and `max_drop` of a search, and `report_examples` of "
+            f"another split. Received: search={search}, report_examples={report_examples}."
         )
     names = search.ladder if search is not None else [scheme]
     if any(get_scheme(name).maker == "tensorrt" for name in names):
         check_tensorrt()
-
-
-def _require_empty(out_dir: str) -> None:
-    if tf.io.gfile.exists(out_dir) and (
-        not tf.io.gfile.isdir(out_dir) or tf.io.gfile.listdir(out_dir)
-    ):
-        raise ParameterError(
-            f"{out_dir} exists and is not an empty directory. Nothing is overwritten: give another "
-            "one, or remove it first."
-        )
+    if any(get_scheme(name).maker == "edge" for name in names):
+        check_edge()
+        if settings.edge_recipe is not None:
+            check_recipe(settings.edge_recipe)
 
 
 def _check_difference(difference: OutputDifference, settings: Settings) -> None:
@@ -200,8 +204,23 @@ def _check_difference(difference: OutputDifference, settings: Settings) -> None:
         )
 
 
-def _copy(source_dir: str, target_dir: str) -> None:
-    for path in lineage.file_digests(source_dir):
-        target = os.path.join(target_dir, path)
+def _require_apart(examples: Sequence[str], report_examples: Sequence[str]) -> None:
+    common = sorted(set(list_files(examples)) & set(list_files(report_examples)))
+    if common:
+        raise ParameterError(
+            "`report_examples` must be rows that no decision has seen; these files are also among "
+            f"`examples`: {common}."
+        )
+
+
+def _copy_extra(model_dir: str, result_dir: str) -> None:
+    """Keeps what belongs to signatures that are kept, such as warm-up requests."""
+    extra = os.path.join(model_dir, "assets.extra")
+    if not tf.io.gfile.isdir(extra):
+        return
+    for path in lineage.file_digests(extra):
+        if path == os.path.basename(lineage.RECORD_PATH):
+            continue
+        target = os.path.join(result_dir, "assets.extra", path)
         tf.io.gfile.makedirs(os.path.dirname(target))
-        tf.io.gfile.copy(os.path.join(source_dir, path), target, overwrite=True)
+        tf.io.gfile.copy(os.path.join(extra, path), target)

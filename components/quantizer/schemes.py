@@ -11,6 +11,7 @@ TFLite: one dense signature, for devices and for TensorFlow Serving's TFLite mod
 | `int8_io`       | int8, per channel | int8        | int8 (3)        | Edge TPU, microcontrollers |
 | `int16x8`       | int8, per channel | int16       | as the model's  | DSPs; CPUs 3-8x slower     |
 | `int4`          | int4 (4)          | float32 (1) | as the model's  | download; needs `[edge]`   |
+| `edge_recipe`   | as the recipe     | the same    | as the recipe   | mixtures; needs `[edge]`   |
 
 SavedModel: every signature, with its tables and assets, for TensorFlow Serving as it is. All but
 TensorRT's save disk, transfer and loading, and compute in float32 as before.
@@ -27,7 +28,8 @@ TensorRT's save disk, transfer and loading, and compute in float32 as before.
 `auto` tries a ladder of these, smallest first, and takes the first whose quality holds.
 
 (1) quantized for each call, inside the kernels. (2) weights are widened when the file is loaded.
-(3) int64 inputs, such as categories, stay int64. (4) embeddings and fully connected layers.
+(3) int64 inputs, such as categories, stay int64. (4) fully connected layers; convolutions
+are int8, since TensorFlow 2.16 computes 4-bit ones wrongly.
 """
 
 import dataclasses
@@ -44,8 +46,8 @@ class Scheme:
       container: `"tflite"` or `"saved_model"`.
       maker: Which technique makes it: `"converter"`, `"edge"`, `"rewrite"`, `"strip"` or
         `"tensorrt"`.
-      weights: Type in which large weights are stored.
-      activations: Type in which it computes.
+      weights: Type in which large weights are stored, or `"recipe"`: a recipe says it.
+      activations: Type in which it computes, or `"recipe"`.
       integer_io: Whether float inputs and outputs become integers too.
     """
 
@@ -58,9 +60,12 @@ class Scheme:
 
     @property
     def calibrated(self) -> bool:
-        """Whether ranges of activations are taken from rows."""
+        """Whether ranges of activations are taken from rows; a recipe says it for itself."""
         return self.activations in ("int8", "int16")
 
+
+AUTO = "auto"
+EDGE_RECIPE = "edge_recipe"
 
 SCHEMES = {
     scheme.name: scheme
@@ -72,6 +77,7 @@ SCHEMES = {
         Scheme("int8_io", "tflite", "converter", "int8", "int8", integer_io=True),
         Scheme("int16x8", "tflite", "converter", "int8", "int16"),
         Scheme("int4", "tflite", "edge", "int4"),
+        Scheme(EDGE_RECIPE, "tflite", "edge", "recipe", "recipe"),
         Scheme("strip", "saved_model", "strip", "float32"),
         Scheme("weight_int8", "saved_model", "rewrite", "int8"),
         Scheme("weight_bfloat16", "saved_model", "rewrite", "bfloat16"),
@@ -80,7 +86,6 @@ SCHEMES = {
         Scheme("tensorrt_int8", "saved_model", "tensorrt", "int8", "int8"),
     )
 }
-AUTO = "auto"
 
 
 def get_scheme(name: str) -> Scheme:

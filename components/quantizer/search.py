@@ -10,7 +10,7 @@ from tfx_shrink import lineage
 from tfx_shrink.errors import ModelError, ShrinkError
 from tfx_shrink.measure.metrics import METRICS
 from tfx_shrink.quantizer.made import Made
-from tfx_shrink.quantizer.predictions import predict, read_labels
+from tfx_shrink.quantizer.predictions import check_output, predict, read_labels
 from tfx_shrink.quantizer.schemes import Scheme, get_scheme
 from tfx_shrink.quantizer.settings import Search
 from tfx_shrink.quantizer.source import Source
@@ -53,9 +53,11 @@ def search_scheme(
 
     Raises:
       ModelError: None was good enough; the text lists all trials.
+      ParameterError: No function of the model has the one output that the metric needs.
       ExamplesError: The label is missing or holds text.
     """
-    metric = METRICS[search.metric]
+    metric, output = METRICS[search.metric], search.output_name
+    check_output(source, output)
     rows = source.rows_to_prove_with
     labels = read_labels(source, rows, search.label_key)
     report_labels = read_labels(source, report_rows, search.label_key)
@@ -77,8 +79,8 @@ def search_scheme(
             continue
         function = made.facts["evaluated_signature"]
         if function not in baselines:
-            baselines[function] = metric.compute(predict(source, rows, function), labels)
-        value = metric.compute(predict(source, rows, function, model_dir), labels)
+            baselines[function] = metric.compute(predict(source, rows, function, output), labels)
+        value = metric.compute(predict(source, rows, function, output, model_dir), labels)
         drop = _drop(baselines[function], value, search)
         trial |= {
             "bytes": lineage.model_state(model_dir).bytes,
@@ -91,9 +93,11 @@ def search_scheme(
             report = {
                 "metric": search.metric,
                 "rows": len(report_rows),
-                "source": metric.compute(predict(source, report_rows, function), report_labels),
+                "source": metric.compute(
+                    predict(source, report_rows, function, output), report_labels
+                ),
                 "result": metric.compute(
-                    predict(source, report_rows, function, model_dir), report_labels
+                    predict(source, report_rows, function, output, model_dir), report_labels
                 ),
             }
             facts = {

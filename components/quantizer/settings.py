@@ -1,14 +1,17 @@
 """The Quantizer's parameters besides its scheme, checked as far as that goes without a model."""
 
 import dataclasses
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfx_shrink.errors import ParameterError
 from tfx_shrink.measure.metrics import METRICS
-from tfx_shrink.quantizer.schemes import AUTO, SCHEMES, get_scheme
+from tfx_shrink.quantizer.schemes import AUTO, EDGE_RECIPE, SCHEMES, get_scheme
 
 _DROP_TYPES = ("absolute", "relative")
+_RECIPE_KEYS = ("regex", "operation", "algorithm_key")
 DEFAULT_LADDER = ("int8", "dynamic_range", "float16", "float32")
 
 
@@ -25,6 +28,7 @@ class Settings:
       encode_sparsity: Whether TFLite stores mostly-zero weights in its sparse format.
       allow_select_tf_ops: Whether operations without a TFLite counterpart stay TensorFlow's.
       engine_batch_sizes: Batch sizes that TensorRT engines are built for beforehand.
+      edge_recipe: JSON, a list of ai-edge-quantizer's recipe entries, or None.
     """
 
     signature_name: str | None = None
@@ -34,6 +38,7 @@ class Settings:
     encode_sparsity: bool = False
     allow_select_tf_ops: bool = False
     engine_batch_sizes: Sequence[int] = (1,)
+    edge_recipe: str | None = None
 
     def check(self, scheme: str) -> None:
         """Checks these parameters for a scheme.
@@ -43,13 +48,17 @@ class Settings:
         """
         _require_positive("num_calibration_examples", self.num_calibration_examples)
         _require_positive("time_limit", self.time_limit)
-        if self.max_output_difference is not None and self.max_output_difference < 0:
+        if self.max_output_difference is not None and not self.max_output_difference >= 0:
             raise ParameterError(
-                "`max_output_difference` must not be negative. "
+                "`max_output_difference` must be at least 0. "
                 f"Received: max_output_difference={self.max_output_difference}."
             )
+        if not self.engine_batch_sizes:
+            raise ParameterError("`engine_batch_sizes` must name at least one. Received: [].")
         for size in self.engine_batch_sizes:
             _require_positive("engine_batch_sizes", size)
+        if self.edge_recipe is not None:
+            _require_recipe(self.edge_recipe)
         if scheme == AUTO:
             return
         if get_scheme(scheme).maker != "converter":
@@ -80,6 +89,7 @@ class Search:
       drop_type: `"absolute"`, or `"relative"`: a share of the source's metric.
       metric: `"accuracy"`, `"auc"` (binary) or `"mse"` (regression; lower is better).
       ladder: Schemes, smallest first, all of one container.
+      output_name: The output that the metric looks at; None where the model has only one.
       num_examples: How many rows decide, and how many are reported on.
       max_trials: How many schemes may be tried.
       time_limit: Seconds after which no further scheme is tried.
@@ -90,6 +100,7 @@ class Search:
     drop_type: str = "absolute"
     metric: str = "accuracy"
     ladder: Sequence[str] = DEFAULT_LADDER
+    output_name: str | None = None
     num_examples: int = 1000
     max_trials: int = 8
     time_limit: float = 3600
@@ -104,20 +115,40 @@ class Search:
         _require_one_of("metric", self.metric, list(METRICS))
         if not self.label_key:
             raise ParameterError("`label_key` must name the feature that holds the label.")
-        if self.max_drop < 0:
+        if not self.max_drop >= 0:
             raise ParameterError(
-                f"`max_drop` must not be negative. Received: max_drop={self.max_drop}."
+                f"`max_drop` must be at least 0. Received: max_drop={self.max_drop}."
             )
         for name in ("num_examples", "max_trials", "time_limit"):
             _require_positive(name, getattr(self, name))
-        containers = {get_scheme(name).container for name in self.ladder}
-        if isinstance(self.ladder, str) or len(containers) != 1:
+        names = [] if isinstance(self.ladder, str) else self.ladder
+        containers = {get_scheme(name).container for name in names}
+        if len(containers) != 1:
             raise ParameterError(
                 "`ladder` must be schemes of one container, all of "
                 f"{[name for name in SCHEMES if SCHEMES[name].container == 'tflite']} or all of "
                 f"{[name for name in SCHEMES if SCHEMES[name].container == 'saved_model']}. "
                 f"Received: ladder={self.ladder!r}."
             )
+
+
+def as_search(attributes: Mapping[str, Any] | None) -> Search | None:
+    """Returns the search with these attributes, or None for None.
+
+    Raises:
+      ParameterError: One is unknown, out of its range, or missing.
+    """
+    if attributes is None:
+        return None
+    fields = [field.name for field in dataclasses.fields(Search)]
+    unknown = sorted(set(attributes) - set(fields))
+    missing = sorted({"label_key", "max_drop"} - set(attributes))
+    if unknown or missing:
+        raise ParameterError(
+            f"`search` must hold `label_key`, `max_drop` and any of {fields[2:]}. Received: "
+            f"search={dict(attributes)!r}."
+        )
+    return Search(**attributes)
 
 
 def check_settings(scheme: str, settings: Settings, search: Search | None) -> None:
@@ -131,14 +162,46 @@ def check_settings(scheme: str, settings: Settings, search: Search | None) -> No
     Raises:
       ParameterError: They do not.
     """
-    settings.check(scheme)
+    for name in [scheme] if search is None else search.ladder:
+        settings.check(name)
     if search is not None and scheme != AUTO:
         raise ParameterError(f"`search` belongs to scheme='auto'. Received: scheme={scheme!r}.")
+    # Until a runtime parameter has its value, "auto" stands for it, without a search.
+    if scheme != AUTO or search is not None:
+        wanted = EDGE_RECIPE in ([scheme] if search is None else search.ladder)
+        if wanted and settings.edge_recipe is None:
+            raise ParameterError(
+                f"scheme={EDGE_RECIPE!r} needs `edge_recipe`: JSON, a list of ai-edge-quantizer's "
+                "recipe entries. Received: edge_recipe=None."
+            )
+        if settings.edge_recipe is not None and not wanted:
+            raise ParameterError(
+                f"`edge_recipe` belongs to scheme={EDGE_RECIPE!r}. Received: scheme={scheme!r}."
+            )
 
 
 def _require_positive(name: str, value: Any) -> None:
-    if value <= 0:
+    if not value > 0:
         raise ParameterError(f"`{name}` must be greater than 0. Received: {name}={value!r}.")
+
+
+def _require_recipe(recipe: str) -> None:
+    try:
+        entries = json.loads(recipe)
+        for entry in entries:
+            re.compile(entry["regex"])
+        known = isinstance(entries, list) and all(
+            isinstance(entry[name], str) for entry in entries for name in _RECIPE_KEYS
+        )
+    except (KeyError, TypeError, ValueError, re.error) as error:
+        known, told = False, f" ({type(error).__name__}: {error})"
+    else:
+        told = ""
+    if not known or not entries:
+        raise ParameterError(
+            "`edge_recipe` must be JSON: a list of at least one entry of an ai-edge-quantizer "
+            f"recipe, each with {list(_RECIPE_KEYS)}{told}. Received: edge_recipe={recipe!r}."
+        )
 
 
 def _require_one_of(name: str, value: str, known: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfx_shrink.errors import ExamplesError
 from tfx_shrink.examples.decode import decode_rows
 from tfx_shrink.examples.sample import Sample
-from tfx_shrink.saved_model.functions import ServedFunction, load
+from tfx_shrink.saved_model.functions import PREPROCESSING_SIGNATURES, ServedFunction
 
 # One row in five proves; the others may calibrate.
 PROOF_SHARE = 5
@@ -41,9 +41,15 @@ class Source:
         # A single row must do both.
         return self.sample.rows[min(self.calibrating, len(self.sample.rows) - 1) :]
 
+    @property
+    def may_be_raw(self) -> bool:
+        """Whether the model has a transform of its own that the rows may not have gone through."""
+        transforms = any(name in self.loaded.signatures for name in PREPROCESSING_SIGNATURES)
+        return transforms and self.transform_graph is None and not self.sample.from_transform
+
     def calibration_rows(self, function: ServedFunction) -> dict[str, np.ndarray]:
         """Returns the rows that calibrate, as `function` reads them."""
-        return self.read(self.sample.rows[: max(1, self.calibrating)], function)
+        return self.read(self.sample.rows[: self.calibrating], function)
 
     def proof_rows(self, function: ServedFunction) -> dict[str, np.ndarray]:
         """Returns the rows that prove, as `function` reads them."""
@@ -55,7 +61,7 @@ class Source:
         Raises:
           ExamplesError: They lack what it reads.
         """
-        if _reads_serialized(function):
+        if reads_serialized(function):
             if self.sample.from_transform:
                 raise ExamplesError(
                     f"{function.name} reads raw Examples; these were written by Transform. Give "
@@ -74,6 +80,7 @@ class Source:
 
 def make_source(
     model_dir: str,
+    loaded: Any,
     sample: Sample,
     num_calibration_examples: int,
     *,
@@ -84,15 +91,17 @@ def make_source(
 
     Args:
       model_dir: The SavedModel's directory.
+      loaded: It, loaded.
       sample: The rows, at best a quarter more than calibrate.
       num_calibration_examples: How many should calibrate.
       transform_graph: Transform's output directory, or None.
       schema: The rows' schema file, or None.
     """
-    available = len(sample.rows) * (PROOF_SHARE - 1) // PROOF_SHARE
+    # A single row must do both.
+    available = max(1, len(sample.rows) * (PROOF_SHARE - 1) // PROOF_SHARE)
     return Source(
         model_dir,
-        load(model_dir),
+        loaded,
         sample,
         min(num_calibration_examples, available),
         transform_graph,
@@ -105,6 +114,7 @@ def rows_to_draw(num_calibration_examples: int) -> int:
     return num_calibration_examples + -(-num_calibration_examples // (PROOF_SHARE - 1))
 
 
-def _reads_serialized(function: ServedFunction) -> bool:
+def reads_serialized(function: ServedFunction) -> bool:
+    """Whether a function reads serialized tf.Examples."""
     specs = list(function.inputs.values())
     return len(specs) == 1 and specs[0].dtype == tf.string and specs[0].shape.rank == 1

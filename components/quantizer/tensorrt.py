@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfx_shrink.errors import ModelError
+from tfx_shrink.examples.batches import batch_size, full_batches
 from tfx_shrink.quantizer.made import Made
 from tfx_shrink.quantizer.prove_signatures import prove_signatures
 from tfx_shrink.quantizer.schemes import Scheme
@@ -75,15 +76,18 @@ def make_tensorrt(source: Source, scheme: Scheme, settings: Settings, out_dir: s
         input_saved_model_signature_key=function.name,
         precision_mode=_PRECISION[scheme.name],
         use_calibration=scheme.calibrated,
+        # One engine for each batch size that is built.
+        maximum_cached_engines=len(settings.engine_batch_sizes),
     )
     if scheme.calibrated:
         calibration = source.calibration_rows(function)
-        converter.convert(calibration_input_fn=lambda: _batches(calibration))
+        # Calibration wants every batch of one shape.
+        size = batch_size(function.inputs) or _CALIBRATION_BATCH
+        converter.convert(calibration_input_fn=lambda: full_batches(calibration, size))
     else:
         converter.convert()
     proof = source.proof_rows(function)
-    # An engine is built for each batch size that it meets.
-    converter.build(input_fn=lambda: _sized(proof, settings.engine_batch_sizes))
+    converter.build(input_fn=lambda: _one_each(proof, settings.engine_batch_sizes))
     converter.save(out_dir)
     proven = prove_signatures(source, out_dir, [function.name])
     return Made(
@@ -120,11 +124,8 @@ def _dense_signature(source: Source, name: str | None) -> ServedFunction:
     )
 
 
-def _batches(rows: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-    for start in range(0, len(next(iter(rows.values()))), _CALIBRATION_BATCH):
-        yield {name: values[start : start + _CALIBRATION_BATCH] for name, values in rows.items()}
-
-
-def _sized(rows: Mapping[str, np.ndarray], sizes: Sequence[int]) -> Iterator[dict[str, np.ndarray]]:
+def _one_each(
+    rows: Mapping[str, np.ndarray], sizes: Sequence[int]
+) -> Iterator[dict[str, np.ndarray]]:
     for size in sizes:
-        yield {name: np.resize(values, (size, *values.shape[1:])) for name, values in rows.items()}
+        yield next(iter(full_batches(rows, size)))

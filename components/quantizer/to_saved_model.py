@@ -17,10 +17,6 @@ from tfx_shrink.saved_model.rewrite import Rewritten, rewrite
 from tfx_shrink.saved_model.strip import strip
 
 _SAVES = "Saves disk, transfer and loading; TensorFlow computes in float32 as before."
-_SLOWER = (
-    "Larger than a graph may be, so the weights are variables, which are widened again for every "
-    "request: about 1.7 times the latency at batch 1."
-)
 
 
 def make_stripped(source: Source, scheme: Scheme, settings: Settings, out_dir: str) -> Made:
@@ -61,7 +57,8 @@ def make_rewritten(source: Source, scheme: Scheme, settings: Settings, out_dir: 
             "source_weight_bytes": rewritten.weight_bytes,
             "stored_weight_bytes": rewritten.stored_bytes,
             "graph_bytes": _graph_bytes(out_dir, rewritten),
-            "notes": [_SAVES, *([_SLOWER] if rewritten.as_variables else [])],
+            "weights_as_variables": rewritten.as_variables,
+            "notes": [_SAVES],
         },
     )
 
@@ -71,7 +68,7 @@ def _proven(source: Source, out_dir: str, facts: dict[str, object]) -> Made:
     return Made(
         proof.difference,
         {
-            "source_signature": "every signature",
+            "source_signature": None,
             "evaluated_signature": proof.predicting[0],
             "signatures": {
                 name: dataclasses.asdict(difference)

@@ -1,13 +1,14 @@
 """The schemes that TensorFlow's TFLite converter makes."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
-from tfx_shrink.errors import ExamplesError, ModelError, ProofError
+from tfx_shrink.errors import ConversionError, ExamplesError, ModelError, ProofError
 from tfx_shrink.quantizer.made import Made
 from tfx_shrink.quantizer.schemes import Scheme
 from tfx_shrink.quantizer.settings import Settings
-from tfx_shrink.quantizer.source import Source
+from tfx_shrink.quantizer.source import Source, reads_serialized
 from tfx_shrink.saved_model.blockers import blockers
 from tfx_shrink.saved_model.functions import (
     PREPROCESSING_SIGNATURES,
@@ -16,7 +17,7 @@ from tfx_shrink.saved_model.functions import (
     list_functions,
 )
 from tfx_shrink.tflite.contents import constant_bytes, tensorflow_operations
-from tfx_shrink.tflite.convert import BlockedError, ConversionOptions, Converted, convert
+from tfx_shrink.tflite.convert import ConversionOptions, Converted, convert
 
 # The name that TFMA and TFX read, and the name that TensorFlow Serving reads.
 TFLITE_FILES = ("tflite", "model.tflite")
@@ -42,28 +43,66 @@ def make_tflite(source: Source, scheme: Scheme, settings: Settings, out_dir: str
       ExamplesError: The rows lack what the functions read.
       ProofError: The result does not run, holds NaN, or is not what the scheme asks for.
     """
-    candidates, blocked = _candidates(source, settings.signature_name)
     options = _options(scheme, settings)
+
+    def make(function: ServedFunction) -> Converted:
+        converted = convert(
+            source.model_dir,
+            function.name,
+            options,
+            calibration=source.calibration_rows(function) if scheme.calibrated else {},
+            proof=source.proof_rows(function),
+            time_limit=settings.time_limit,
+        )
+        _check_scheme(converted, scheme)
+        return converted
+
+    return make_first(source, settings, out_dir, make, calibrated=scheme.calibrated)
+
+
+def make_first(
+    source: Source,
+    settings: Settings,
+    out_dir: str,
+    make: Callable[[ServedFunction], Converted],
+    *,
+    calibrated: bool,
+) -> Made:
+    """Makes a file of the first function that converts, and writes it under both names.
+
+    Args:
+      source: The model and its rows.
+      settings: The Quantizer's parameters.
+      out_dir: An existing directory.
+      make: Converts one function. The next is tried after a `ConversionError` or an
+        `ExamplesError`.
+      calibrated: Whether it calibrates on rows, for the record.
+
+    Returns:
+      How far the outputs moved, and what to record.
+
+    Raises:
+      ModelError: No function converts; the text lists each with what blocks it.
+      ExamplesError: The rows lack what the functions read.
+    """
+    candidates, blocked = _candidates(source, settings)
     unreadable: ExamplesError | None = None
     for function in candidates:
         try:
-            converted = convert(
-                source.model_dir,
-                function.name,
-                options,
-                calibration=source.calibration_rows(function) if scheme.calibrated else {},
-                proof=source.proof_rows(function),
-                time_limit=settings.time_limit,
-            )
-        except BlockedError as error:
+            converted = make(function)
+        except ConversionError as error:
             blocked[function.name] = str(error)
+            continue
+        except ProofError as error:
+            if not settings.allow_select_tf_ops:
+                raise
+            blocked[function.name] = str(error)  # Such conversions succeed and then do not run.
             continue
         except ExamplesError as error:
             unreadable = unreadable or error  # Another function may read these rows.
             continue
-        _check_scheme(converted, scheme)
         write_tflite(converted.content, out_dir)
-        return Made(converted.difference, _facts(source, scheme, settings, function, converted))
+        return Made(converted.difference, _facts(source, settings, function, converted, calibrated))
     raise unreadable or _nothing_convertible(source.model_dir, blocked)
 
 
@@ -74,21 +113,19 @@ def write_tflite(content: bytes, out_dir: str) -> None:
             file.write(content)
 
 
-def _candidates(
-    source: Source, signature_name: str | None
-) -> tuple[list[ServedFunction], dict[str, str]]:
+def _candidates(source: Source, settings: Settings) -> tuple[list[ServedFunction], dict[str, str]]:
     """The functions worth trying, in order, and why the others are not."""
     functions = (
         list_functions(source.loaded)
-        if signature_name is None
-        else [get_function(source.loaded, signature_name)]
+        if settings.signature_name is None
+        else [get_function(source.loaded, settings.signature_name)]
     )
     candidates, blocked = [], {}
     for function in functions:
-        seen = blockers(function)
+        seen = blockers(function, select_tf_ops=settings.allow_select_tf_ops)
         if seen:
             blocked[function.name] = ", ".join(seen)
-        elif signature_name is None and function.name in PREPROCESSING_SIGNATURES:
+        elif settings.signature_name is None and function.name in PREPROCESSING_SIGNATURES:
             blocked[function.name] = "prepares rows and predicts nothing"
         else:
             candidates.append(function)
@@ -127,14 +164,21 @@ def _check_scheme(converted: Converted, scheme: Scheme) -> None:
 
 def _facts(
     source: Source,
-    scheme: Scheme,
     settings: Settings,
     function: ServedFunction,
     converted: Converted,
+    calibrated: bool,
 ) -> dict[str, Any]:
-    notes = ["The raw-Example signature was not kept: TFLite cannot parse tf.Examples."]
+    notes = []
+    if any(reads_serialized(other) for other in list_functions(source.loaded)):
+        notes.append("The raw-Example signature was not kept: TFLite cannot parse tf.Examples.")
+    if source.may_be_raw:
+        notes.append(
+            "The rows were taken as they are. If they are raw, and the model reads transformed "
+            "features of the same names, calibrate again with `transform_graph`."
+        )
     wanted = settings.num_calibration_examples
-    if scheme.calibrated and source.calibrating < wanted:
+    if calibrated and source.calibrating < wanted:
         notes.append(f"Calibrated on {source.calibrating} rows, fewer than the {wanted} asked for.")
     kept = tensorflow_operations(converted.content)
     if kept:
@@ -150,6 +194,7 @@ def _facts(
             for name in source.loaded.signatures
             if name != function.name
         },
-        "calibration_rows": source.calibrating if scheme.calibrated else 0,
+        "calibration_rows": source.calibrating if calibrated else 0,
+        "constant_bytes": constant_bytes(converted.content),
         "notes": notes,
     }

@@ -16,13 +16,15 @@ _BLOCKING = re.compile(
 )
 
 
-def blockers(function: ServedFunction) -> list[str]:
+def blockers(function: ServedFunction, *, select_tf_ops: bool = False) -> list[str]:
     """Lists what is seen, without converting, to keep `function` from running as TFLite.
 
     An empty list is not yet a promise: some operations block only at conversion.
 
     Args:
       function: A function of a loaded SavedModel.
+      select_tf_ops: Whether operations may stay TensorFlow's, so that only inputs block. Defaults
+        to False.
 
     Returns:
       Operation names and input types, sorted, such as `["ParseExampleV2", "input examples:
@@ -33,6 +35,8 @@ def blockers(function: ServedFunction) -> list[str]:
         for name, spec in function.inputs.items()
         if not isinstance(spec, tf.TensorSpec) or spec.dtype == tf.string
     ]
+    if select_tf_ops:
+        return sorted(inputs)
     operations = [name for name in operations_of(function) if _BLOCKING.fullmatch(name)]
     return sorted(operations) + sorted(inputs)
 

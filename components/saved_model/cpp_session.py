@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tfx_shrink.errors import ModelError
+from tfx_shrink.errors import ModelError, ParameterError
 
 _STRING_BYTES = 24  # sizeof(TF_TString)
 
@@ -47,13 +47,18 @@ class CppSession:
         config = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
         ).SerializeToString()
-        self._checked("TF_SetConfig", options, config, len(config))
         tags = (ctypes.c_char_p * 1)(b"serve")
-        self._session = self._checked(
-            "TF_LoadSessionFromSavedModel",
-            *(options, None, model_dir.encode(), tags, 1, self._graph, None),
-        )
-        self._library.TF_DeleteSessionOptions(options)
+        try:
+            self._checked("TF_SetConfig", options, config, len(config))
+            self._session = self._checked(
+                "TF_LoadSessionFromSavedModel",
+                *(options, None, model_dir.encode(), tags, 1, self._graph, None),
+            )
+        except ModelError:
+            self._library.TF_DeleteGraph(self._graph)
+            raise
+        finally:
+            self._library.TF_DeleteSessionOptions(options)
         with tf.io.gfile.GFile(os.path.join(model_dir, "saved_model.pb"), "rb") as file:
             saved = saved_model_pb2.SavedModel.FromString(file.read())
         self._signatures = dict(saved.meta_graphs[0].signature_def)
@@ -69,10 +74,21 @@ class CppSession:
           Outputs by name.
 
         Raises:
+          ParameterError: There is no such signature, or it has other inputs.
           ModelError: The session reports an error, such as a missing table.
         """
+        if signature not in self._signatures:
+            raise ParameterError(
+                f"`signature` must be one of {sorted(self._signatures)}. "
+                f"Received: signature={signature!r}."
+            )
         definition = self._signatures[signature]
         names = list(inputs)
+        if sorted(names) != sorted(definition.inputs):
+            raise ParameterError(
+                f"Signature {signature!r} reads {sorted(definition.inputs)}. "
+                f"Received: {sorted(names)}."
+            )
         output_names = sorted(definition.outputs)
         feeds = (_Output * len(names))(*(self._find(definition.inputs[name]) for name in names))
         values = (ctypes.c_void_p * len(names))(*(self._tensor(inputs[name]) for name in names))

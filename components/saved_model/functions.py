@@ -5,9 +5,10 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from tfx_shrink.errors import ModelError
+from tfx_shrink.errors import ModelError, ParameterError
 
 CALL_FUNCTION = "__call__"
 
@@ -33,6 +34,11 @@ class ServedFunction:
     outputs: Mapping[str, tf.TensorSpec]
     concrete: Any
     call: Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]
+
+    def call_arrays(self, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Runs it on arrays by input name and returns arrays by output name."""
+        tensors = {name: tf.constant(arrays[name], self.inputs[name].dtype) for name in arrays}
+        return {name: value.numpy() for name, value in self.call(tensors).items()}
 
 
 def load(model_dir: str) -> Any:
@@ -84,11 +90,11 @@ def get_function(loaded: Any, name: str) -> ServedFunction:
     """Returns the function called `name`.
 
     Raises:
-      ModelError: The model has no such function; the text lists those it has.
+      ParameterError: The model has no such function; the text lists those it has.
     """
     functions = {function.name: function for function in list_functions(loaded)}
     if name not in functions:
-        raise ModelError(
+        raise ParameterError(
             f"`signature_name` must be one of {list(functions)}. Received: signature_name={name!r}."
         )
     return functions[name]

@@ -1,20 +1,22 @@
 """Saves a SavedModel again with its large weights stored in another form, once for all signatures.
 
-Every signature is frozen but for its large float weights, and one function that all signatures
-share returns those. As constants behind that function they cost a request nothing extra; as
-variables, which only a model beyond the size limit of a graph needs, they are widened again for
-every request.
+Every signature is frozen but for its large float weights. Those are resources that all signatures
+share, as they share tables: each is widened once, when the model is loaded, and a request reads it
+like any variable. Constants would be widened for every request where TensorFlow does not fold them,
+which is above 10 MiB a weight. What a resource is widened from lies in the graph, or in variables
+where a graph cannot hold it.
 """
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import attr_value_pb2, graph_pb2, types_pb2
 from tensorflow.python.framework import convert_to_constants, tensor_util
+from tensorflow.python.trackable.resource import TrackableResource
 
 from tfx_shrink.saved_model.functions import load
 from tfx_shrink.saved_model.strip import resources_of
@@ -37,7 +39,7 @@ class Rewritten:
     Attributes:
       weight_bytes: Bytes of the large float weights of the source, each counted once.
       stored_bytes: Bytes that are stored for them now.
-      as_variables: Whether they had to become variables, which every request pays for.
+      as_variables: Whether they are stored as variables, because a graph cannot hold them.
     """
 
     weight_bytes: int
@@ -79,25 +81,50 @@ def rewrite(model_dir: str, out_dir: str, store: Store, widen: Widen) -> Rewritt
             digest: [tf.Variable(array, trainable=False) for array in arrays]
             for digest, arrays in stored.items()
         }
-        stored = module.stored
-
-    @tf.function(input_signature=[], autograph=False)
-    def shared_weights() -> dict[str, tf.Tensor]:
-        return {
-            digest: widen([tf.convert_to_tensor(array) for array in arrays])
-            for digest, arrays in stored.items()
-        }
-
+    module.weights = {
+        digest: _Weight(
+            arrays,
+            module.stored[digest] if as_variables else arrays,
+            weights[digest].shape,
+            widen,
+        )
+        for digest, arrays in stored.items()
+    }
     tf.saved_model.save(
         module,
         out_dir,
         signatures={
-            name: _rebuild(loaded.signatures[name], skeleton, shared_weights)
+            name: _rebuild(loaded.signatures[name], skeleton, module.weights)
             for name, skeleton in skeletons.items()
         },
     )
     weight_bytes = sum(array.nbytes for array in weights.values())
     return Rewritten(weight_bytes, stored_bytes, as_variables)
+
+
+class _Weight(TrackableResource):
+    """A float32 weight that is widened from what is stored for it whenever the model is loaded."""
+
+    def __init__(
+        self, arrays: list[np.ndarray], tensors: list[Any], shape: tuple[int, ...], widen: Widen
+    ):
+        super().__init__()
+        self._tensors, self._shape, self._widen = tensors, shape, widen
+        # Models in one Python process share resources by name, so the name says what is in it.
+        self._name = _digest(*arrays)
+
+    def _create_resource(self) -> tf.Tensor:
+        return tf.raw_ops.VarHandleOp(
+            dtype=tf.float32, shape=self._shape, shared_name=f"widened_{self._name}"
+        )
+
+    def _initialize(self) -> None:
+        wide = self._widen([tf.convert_to_tensor(tensor) for tensor in self._tensors])
+        tf.raw_ops.AssignVariableOp(resource=self.resource_handle, value=wide)
+
+    def read(self) -> tf.Tensor:
+        """Returns the weight, in the graph."""
+        return tf.raw_ops.ReadVariableOp(resource=self.resource_handle, dtype=tf.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,15 +182,21 @@ def _is_large(dtype: int, size: int) -> bool:
 
 
 def _add(weights: dict[str, np.ndarray], array: np.ndarray) -> str:
-    content = hashlib.sha256(str(array.shape).encode())
-    content.update(np.ascontiguousarray(array).data)
-    digest = content.hexdigest()
+    digest = _digest(array)
     weights[digest] = array
     return digest
 
 
-def _rebuild(signature: Any, skeleton: _Skeleton, shared_weights: Any) -> Any:
-    """A function like `signature` whose weights come from `shared_weights`."""
+def _digest(*arrays: np.ndarray) -> str:
+    content = hashlib.sha256()
+    for array in arrays:
+        content.update(f"{array.dtype.name}{array.shape}".encode())
+        content.update(np.ascontiguousarray(array).view(np.uint8).data)
+    return content.hexdigest()
+
+
+def _rebuild(signature: Any, skeleton: _Skeleton, weights: Mapping[str, _Weight]) -> Any:
+    """A function like `signature` that reads its large weights from `weights`."""
     placeholders = {node.name for node in skeleton.graph.node if node.op == "Placeholder"}
     resources = [
         (external, internal.name)
@@ -174,10 +207,11 @@ def _rebuild(signature: Any, skeleton: _Skeleton, shared_weights: Any) -> Any:
     assert len(outputs) == len(signature.outputs)
 
     def serve(**tensors: tf.Tensor) -> Any:
-        wide = shared_weights() if skeleton.weights else {}
         graph = tf.compat.v1.get_default_graph()
         replaced = {internal: graph.capture(external) for external, internal in resources}
-        replaced |= {f"{name}:0": wide[digest] for name, digest in skeleton.weights.items()}
+        replaced |= {
+            f"{name}:0": weights[digest].read() for name, digest in skeleton.weights.items()
+        }
         for name, placeholder in zip(signature._arg_keywords, signature.inputs, strict=False):
             replaced[placeholder.name] = tensors[name]
         results = tf.graph_util.import_graph_def(

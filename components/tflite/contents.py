@@ -1,4 +1,4 @@
-"""What a TFLite file stores: bytes of constants by type, and TensorFlow's own operations."""
+"""What a TFLite file stores: bytes of constants by type, names, TensorFlow's own operations."""
 
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
@@ -27,6 +27,18 @@ def constant_bytes(content: bytes) -> dict[str, int]:
             name = _TYPE_NAMES[tensor.type]
             result[name] = result.get(name, 0) + len(data)
     return result
+
+
+def layer_names(content: bytes) -> list[str]:
+    """Returns the names of the outputs of the operations that read constants, in their order."""
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    names = []
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            read = [graph.tensors[index] for index in operator.inputs if index >= 0]
+            if any(model.buffers[tensor.buffer].data is not None for tensor in read):
+                names += [graph.tensors[index].name.decode() for index in operator.outputs]
+    return names
 
 
 def tensorflow_operations(content: bytes) -> list[str]:

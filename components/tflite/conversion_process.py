@@ -5,68 +5,38 @@ directory; leaves the outcome and, if all went well, the file.
 """
 
 import dataclasses
-import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfx_shrink.errors import ModelError, ProofError
-from tfx_shrink.measure.difference import OutputDifference, output_difference
+from tfx_shrink.examples.batches import batch_size, full_batches, run_in_batches
+from tfx_shrink.measure.difference import output_difference
 from tfx_shrink.saved_model.functions import ServedFunction, get_function, load
-from tfx_shrink.tflite.convert import (
-    CALIBRATION,
-    OUTCOME,
-    PROOF,
-    REQUEST,
-    RESULT,
-    ConversionOptions,
-)
+from tfx_shrink.tflite.convert import ConversionOptions
 from tfx_shrink.tflite.interpreter import SIGNATURE, TFLiteModel
-from tfx_shrink.tflite.signature_defs import add_signature_defs
-
-_BATCH = 256
-
-
-def main(work: str) -> None:
-    """Serves one request."""
-    with open(os.path.join(work, REQUEST)) as file:
-        request = json.load(file)
-    try:
-        outcome = _serve(work, **request)
-    except ProofError as error:
-        outcome = {"kind": "unproven", "message": str(error)}
-    except Exception as error:  # The converter raises bare Exceptions of many types.
-        outcome = {"kind": "failed", "message": f"{type(error).__name__}: {error}"}
-    with open(os.path.join(work, OUTCOME), "w") as file:
-        json.dump(outcome, file)
+from tfx_shrink.tflite.signature_defs import add_signature_defs, name_inputs
+from tfx_shrink.tflite.worker import CALIBRATION, PROOF, RESULT, read_rows, serve
 
 
-def _serve(
+def _convert_and_prove(
     work: str, model_dir: str, function_name: str, options: dict[str, Any]
 ) -> dict[str, Any]:
     loaded = load(model_dir)
     function = get_function(loaded, function_name)
-    content = _convert(function, ConversionOptions(**options), _rows(work, CALIBRATION), work)
+    content = _convert(function, ConversionOptions(**options), read_rows(work, CALIBRATION), work)
     content = add_signature_defs(content, [SIGNATURE, function.name])
     with open(os.path.join(work, RESULT), "wb") as file:
         file.write(content)
-    proof = _rows(work, PROOF)
+    proof = read_rows(work, PROOF)
     if not proof:
         return {"kind": "converted"}
-    difference = dataclasses.asdict(_prove(function, content, proof))
-    return {"kind": "converted", "difference": difference}
-
-
-def _rows(work: str, name: str) -> dict[str, np.ndarray]:
-    path = os.path.join(work, name)
-    if not os.path.exists(path):
-        return {}
-    with np.load(path) as arrays:
-        return dict(arrays)
+    difference = output_difference(*run_both(function, TFLiteModel, content, proof))
+    return {"kind": "converted", "difference": dataclasses.asdict(difference)}
 
 
 def _convert(
@@ -75,15 +45,18 @@ def _convert(
     calibration: Mapping[str, np.ndarray],
     work: str,
 ) -> bytes:
-    # TFMA and TensorFlow Serving look for tensors called serving_default_<input>, whatever the
-    # source signature was called.
+    # Feature names need not be names that TensorFlow can give to a tensor.
+    names = {f"input_{number}": name for number, name in enumerate(function.inputs)}
     specs = {
-        name: tf.TensorSpec(spec.shape, spec.dtype, name=name)
-        for name, spec in function.inputs.items()
+        key: tf.TensorSpec(function.inputs[name].shape, function.inputs[name].dtype, name=key)
+        for key, name in names.items()
     }
     module = tf.Module()
     module.weights = list(function.concrete.variables)
-    module.served = tf.function(lambda **tensors: function.call(tensors), autograph=False)
+    module.served = tf.function(
+        lambda **tensors: function.call({names[key]: value for key, value in tensors.items()}),
+        autograph=False,
+    )
     export = os.path.join(work, "export")
     tf.saved_model.save(
         module, export, signatures={SIGNATURE: module.served.get_concrete_function(**specs)}
@@ -105,39 +78,53 @@ def _convert(
             if options.int16_activations
             else tf.lite.OpsSet.TFLITE_BUILTINS_INT8
         )
-        converter.representative_dataset = lambda: _single_rows(calibration)
+        rows = {key: calibration[name] for key, name in names.items()}
+        size = batch_size(function.inputs) or 1
+        converter.representative_dataset = lambda: full_batches(rows, size)
     if options.integer_io:
         converter.inference_input_type = converter.inference_output_type = tf.int8
     converter.target_spec.supported_ops = [operations]
     if options.select_tf_ops:
         converter.target_spec.supported_ops.append(tf.lite.OpsSet.SELECT_TF_OPS)
-    return converter.convert()
+    return name_inputs(converter.convert(), names)
 
 
-def _single_rows(rows: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-    for index in range(len(next(iter(rows.values())))):
-        yield {name: values[index : index + 1] for name, values in rows.items()}
+def run_both(
+    function: ServedFunction,
+    load_file: Callable[[bytes], Callable[..., dict[str, np.ndarray]]],
+    content: bytes,
+    rows: Mapping[str, np.ndarray],
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Runs source and result on the same rows.
 
+    Args:
+      function: The source.
+      load_file: Makes something to call from the bytes of a file, such as `TFLiteModel`.
+      content: The bytes of the file.
+      rows: Rows by input name.
 
-def _prove(
-    function: ServedFunction, content: bytes, rows: Mapping[str, np.ndarray]
-) -> OutputDifference:
+    Returns:
+      The source's outputs and the file's.
+
+    Raises:
+      ProofError: The file does not run.
+    """
     try:
-        model = TFLiteModel(content)
-        expected, actual = [], []
-        for start in range(0, len(next(iter(rows.values()))), _BATCH):
-            batch = {name: values[start : start + _BATCH] for name, values in rows.items()}
-            outputs = function.call({name: tf.constant(value) for name, value in batch.items()})
-            expected.append({name: value.numpy() for name, value in outputs.items()})
-            actual.append(model(batch))
+        expected = run_in_batches(function.call_arrays, rows, function.inputs)
+    except (IndexError, ValueError) as error:
+        scalars = [name for name, spec in function.outputs.items() if spec.shape.rank == 0]
+        if scalars:
+            raise ProofError(
+                f"Outputs {scalars} have no batch dimension, so rows cannot be compared. Give "
+                "every output one."
+            ) from error
+        raise
+    try:
+        actual = run_in_batches(load_file(content), rows, function.inputs)
     except (RuntimeError, ValueError, ModelError) as error:
         raise ProofError(f"The TFLite model converts but does not run: {error}") from error
-    return output_difference(_concatenate(expected), _concatenate(actual))
-
-
-def _concatenate(batches: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    return expected, actual
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    serve(sys.argv[1], _convert_and_prove)

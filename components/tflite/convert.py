@@ -5,29 +5,20 @@ abort). In a child process that is an error message.
 """
 
 import dataclasses
-import json
 import os
 import re
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from tfx_shrink.errors import ConversionError, ProofError
 from tfx_shrink.measure.difference import OutputDifference
+from tfx_shrink.tflite.worker import CALIBRATION, PROOF, RESULT, Outcome, run_worker, write_rows
 
 _WORKER = "tfx_shrink.tflite.conversion_process"
 
-# Files of the directory that parent and child share.
-REQUEST, OUTCOME, RESULT = "request.json", "outcome.json", "result.tflite"
-CALIBRATION, PROOF = "calibration.npz", "proof.npz"
-
 _OPERATIONS = re.compile(r"(?:TF Select|Custom) ops: ([\w.:, ]+)")
-_LOG_LINES = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,15 +58,7 @@ class Converted:
 
 
 class BlockedError(ConversionError):
-    """Operations stand in the way of a conversion.
-
-    Attributes:
-      operations: Their names; empty if the converter did not say.
-    """
-
-    def __init__(self, message: str, operations: list[str]):
-        super().__init__(message)
-        self.operations = operations
+    """Operations stand in the way of a conversion; the text names those that are known."""
 
 
 def convert(
@@ -104,29 +87,28 @@ def convert(
       The file and how far its outputs moved.
 
     Raises:
-      BlockedError: Operations of the function have no TFLite counterpart, or the converter was
-        killed; `operations` names those that are known.
+      BlockedError: Operations of the function have no TFLite counterpart, or crash the converter.
       ConversionError: The converter failed otherwise, or ran out of time.
       ProofError: The file does not run, or its outputs are not finite or not of the source's
         shape.
     """
     with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
-        np.savez(os.path.join(work, CALIBRATION), **calibration)
-        np.savez(os.path.join(work, PROOF), **proof)
-        outcome = _run_worker(work, model_dir, function_name, options, time_limit)
+        write_rows(work, CALIBRATION, calibration)
+        write_rows(work, PROOF, proof)
+        outcome = _run_converter(work, model_dir, function_name, options, time_limit)
         if outcome.kind == "converted":
             with open(os.path.join(work, RESULT), "rb") as file:
                 return Converted(file.read(), OutputDifference(**outcome.difference))
     if outcome.kind == "unproven":
         raise ProofError(outcome.message)
-    if outcome.kind == "killed":
-        # Where the quantizing converter is killed, the plain one refuses, naming operations.
-        operations = conversion_blockers(model_dir, function_name, time_limit=time_limit)
-        told = f"What blocks the float conversion: {', '.join(operations)}." if operations else ""
-        raise BlockedError(f"{outcome.message} {told}".strip(), operations)
+    if outcome.kind == "crashed":
+        # Where the quantizing converter crashes, the plain one refuses, naming operations.
+        found = conversion_blockers(model_dir, function_name, time_limit=time_limit)
+        told = f" What blocks the float conversion: {', '.join(found)}." if found else ""
+        raise BlockedError(outcome.message + told)
     operations = _operations_in(outcome.message)
     if operations:
-        raise BlockedError(f"no TFLite operation for {', '.join(operations)}", operations)
+        raise BlockedError(f"no TFLite operation for {', '.join(operations)}")
     raise ConversionError(outcome.message)
 
 
@@ -142,58 +124,25 @@ def conversion_blockers(model_dir: str, function_name: str, *, time_limit: float
       Names of operations; the converter's message if it named none; empty if it converts.
     """
     with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
-        outcome = _run_worker(work, model_dir, function_name, ConversionOptions(), time_limit)
+        outcome = _run_converter(work, model_dir, function_name, ConversionOptions(), time_limit)
     if outcome.kind == "converted":
         return []
-    return _operations_in(outcome.message) or [outcome.message]
+    return _operations_in(outcome.message) or [outcome.message.strip().splitlines()[0]]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Outcome:
-    """How the child process ended: "converted", "unproven", "failed" or "killed"."""
-
-    kind: str
-    message: str = ""
-    difference: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-
-def _run_worker(
+def _run_converter(
     work: str,
     model_dir: str,
     function_name: str,
     options: ConversionOptions,
     time_limit: float,
-) -> _Outcome:
-    """Runs the child process in `work`; its result, if any, is left there."""
+) -> Outcome:
     request = {
         "model_dir": model_dir,
         "function_name": function_name,
         "options": dataclasses.asdict(options),
     }
-    with open(os.path.join(work, REQUEST), "w") as file:
-        json.dump(request, file)
-    log_path = os.path.join(work, "log")
-    with open(log_path, "wb") as log:
-        try:
-            code = subprocess.run(
-                [sys.executable, "-m", _WORKER, work],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                timeout=time_limit,
-                check=False,
-            ).returncode
-        except subprocess.TimeoutExpired:
-            return _Outcome("failed", f"The converter did not finish in {time_limit:g} seconds.")
-    outcome_path = os.path.join(work, OUTCOME)
-    if code == 0 and os.path.exists(outcome_path):
-        with open(outcome_path) as file:
-            return _Outcome(**json.load(file))
-    if code < 0:
-        return _Outcome("killed", f"The converter was killed by {signal.Signals(-code).name}.")
-    with open(log_path, errors="replace") as file:
-        lines = [line.rstrip() for line in file if line.strip()][-_LOG_LINES:]
-    return _Outcome("failed", "\n".join([f"The converter ended with exit code {code}:", *lines]))
+    return run_worker(_WORKER, work, request, time_limit=time_limit, called="The converter")
 
 
 def _operations_in(message: str) -> list[str]:

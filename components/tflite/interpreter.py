@@ -29,13 +29,15 @@ class TFLiteModel:
     Args:
       content: The bytes of the file.
       threads: How many threads one call may use. Defaults to 1.
+      runtime: The interpreter's class. Defaults to None: TensorFlow's own.
 
     Raises:
       ModelError: The file has no signature, so its inputs have no feature names.
     """
 
-    def __init__(self, content: bytes, threads: int = 1):
-        self._interpreter = tf.lite.Interpreter(model_content=content, num_threads=threads)
+    def __init__(self, content: bytes, threads: int = 1, runtime: Any = None):
+        runtime = runtime or tf.lite.Interpreter
+        self._interpreter = runtime(model_content=content, num_threads=threads)
         names = list(self._interpreter.get_signature_list())
         if not names:
             raise ModelError(
@@ -68,6 +70,7 @@ class TFLiteModel:
             )
         quantized = {name: _quantize(features[name], self.inputs[name]) for name in self.inputs}
         with self._lock:
+            self._interpreter.reset_all_variables()  # A recurrent model keeps state between calls.
             outputs = self._run(**quantized)
             return {
                 name: _dequantize(value, self._outputs[name]) for name, value in outputs.items()

@@ -6,7 +6,7 @@ serialized SignatureDef (tensorflow/lite/tools/signature/signature_def_util.cc; 
 part of the Python package). Without it every tensor is served under a made-up name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from flatbuffers import flexbuffers
@@ -40,7 +40,7 @@ def add_signature_defs(content: bytes, names: Sequence[str]) -> bytes:
       names: What a client may call it, such as `["serving_default", "dense"]`.
 
     Returns:
-      The file with the metadata added; nothing else changes.
+      The file with the metadata added, or in the place of what it had; nothing else changes.
 
     Raises:
       ModelError: An input or output has a type that TensorFlow Serving's TFLite mode cannot carry.
@@ -51,8 +51,7 @@ def add_signature_defs(content: bytes, names: Sequence[str]) -> bytes:
     if b"\0" in serialized:
         raise ModelError(
             "TensorFlow Serving reads a TFLite signature up to its first zero byte, and this one "
-            f"holds a zero byte (a scalar input or output?): {signature}. Give every output a "
-            "batch dimension."
+            f"holds one: {signature}. Give no input or output a dimension of size 0."
         )
     builder = flexbuffers.Builder()
     with builder.Map():
@@ -65,7 +64,31 @@ def add_signature_defs(content: bytes, names: Sequence[str]) -> bytes:
     model.buffers.append(buffer)
     entry = schema.MetadataT()
     entry.name, entry.buffer = _METADATA_NAME, len(model.buffers) - 1
-    model.metadata = [*(model.metadata or []), entry]
+    others = [known for known in model.metadata or [] if known.name != _METADATA_NAME.encode()]
+    model.metadata = [*others, entry]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def name_inputs(content: bytes, names: Mapping[str, str]) -> bytes:
+    """Gives the inputs of the file's one signature the names of the features that they read.
+
+    TFMA and TensorFlow Serving look for tensors called `serving_default_<input>:0`, whatever the
+    source signature was called.
+
+    Args:
+      content: A TFLite file with exactly one signature.
+      names: From the names that the signature has to those it gets.
+
+    Returns:
+      The file with its inputs, and their tensors, renamed.
+    """
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    (signature,) = model.signatureDefs
+    for item in signature.inputs:
+        name = names[item.name.decode()]
+        item.name = name.encode()
+        tensor = model.subgraphs[signature.subgraphIndex].tensors[item.tensorIndex]
+        tensor.name = f"serving_default_{name}:0".encode()
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 

@@ -1,7 +1,6 @@
 """What components and executors need of TFX beyond tfx.v1."""
 
 from tfx.components.pusher.executor import Executor as PusherExecutor
-from tfx.components.util import udf_utils
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.dsl.components.base.base_component import BaseComponent
@@ -10,7 +9,7 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.proto.pusher_pb2 import PushDestination
 from tfx.types import BaseChannel, Channel, ComponentSpec, artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
-from tfx.utils import io_utils, json_utils, path_utils, proto_utils
+from tfx.utils import io_utils, json_utils, path_utils
 
 __all__ = [
     "BaseBeamComponent",
@@ -30,7 +29,5 @@ __all__ = [
     "io_utils",
     "json_utils",
     "path_utils",
-    "proto_utils",
     "standard_artifacts",
-    "udf_utils",
 ]

@@ -93,6 +93,6 @@ def _run(pipeline: Any, runner: str, log_path: str) -> None:
     except Exception as error:
         first_line = (str(error).strip() or "no message").splitlines()[0]
         raise RunError(
-            f"The pipeline failed with {type(error).__name__}: {first_line} Nothing was published. "
+            f"The pipeline failed with {type(error).__name__}: {first_line} "
             f"The full log is {log_path}."
         ) from error

@@ -1,6 +1,7 @@
 """A float model behind a transform that keeps its features' names, its int8 twin, and raw rows."""
 
 import dataclasses
+import functools
 import os
 
 import numpy as np
@@ -8,11 +9,11 @@ import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
 import tf_keras
-from support import pipelines
+from support import evaluator
 from support.transform import write_transform_graph
-from tfx import v1 as tfx
 
-from tfx_shrink.quantizer.quantize import TFLITE_FILES, quantize
+from tfx_shrink.quantizer.quantize import quantize
+from tfx_shrink.quantizer.to_tflite import TFLITE_FILES
 
 FEATURES, LABEL, CLASSES = 4, "label", 3
 SPEC = {
@@ -154,33 +155,4 @@ def write_int8_io(model, x, directory):
 @pytest.fixture
 def evaluate(tmp_path):
     """Runs the stock Evaluator with our module; returns its outputs."""
-
-    def run(model, examples, eval_config, baseline=None, module_path="tfx_shrink.evaluation"):
-        def imported(name, uri, kind, **properties):
-            return tfx.dsl.Importer(
-                source_uri=uri, artifact_type=kind, properties=properties
-            ).with_id(name)
-
-        kinds = tfx.types.standard_artifacts
-        nodes = [
-            imported("Candidate", os.path.dirname(model), kinds.Model),
-            imported("Rows", examples, kinds.Examples, split_names='["eval"]'),
-        ]
-        if baseline:
-            nodes.append(imported("Baseline", os.path.dirname(baseline), kinds.Model))
-        judge = tfx.components.Evaluator(
-            model=nodes[0].outputs["result"],
-            examples=nodes[1].outputs["result"],
-            baseline_model=nodes[2].outputs["result"] if baseline else None,
-            eval_config=eval_config,
-            module_path=module_path,
-        )
-        pipeline = tfx.dsl.Pipeline(
-            pipeline_name="judged",
-            pipeline_root=str(tmp_path / "artifacts"),
-            components=[*nodes, judge],
-            metadata_connection_config=pipelines.connection(str(tmp_path)),
-        )
-        return pipelines.run(pipeline, "local")["Evaluator"]
-
-    return run
+    return functools.partial(evaluator.evaluate, str(tmp_path))

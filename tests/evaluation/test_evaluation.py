@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
+from support.evaluator import is_blessed, metrics
 
 from tfx_shrink.errors import ModelError
 from tfx_shrink.evaluation import custom_eval_shared_model
@@ -27,16 +28,6 @@ def config(max_drop=0.5, min_accuracy=0.5, slices=None, **spec):
         metrics_specs=[tfma.MetricsSpec(metrics=metrics)],
         slicing_specs=[tfma.SlicingSpec(), *(slices or [])],
     )
-
-
-def metrics(outputs, model_name="candidate"):
-    result = tfma.load_eval_result(outputs["evaluation"][0].uri, model_name=model_name)
-    overall = next(values for key, values in result.slicing_metrics if not key)
-    return {name: value["doubleValue"] for name, value in overall[""][""].items()}
-
-
-def is_blessed(outputs):
-    return outputs["blessing"][0].get_int_custom_property("blessed") == 1
 
 
 def scores_row_by_row(model_dir, x):

@@ -13,9 +13,14 @@ from tfx_shrink.pipelines.progress import quiet_run
 
 def test_descriptors_and_loggers_come_back_after_an_error(tmp_path, capfd):
     handlers = logging.getLogger().handlers[:]
-    with pytest.raises(RuntimeError), quiet_run(str(tmp_path / "logs" / "log")):
-        os.write(1, b"from C++\n")
-        raise RuntimeError("component failed")
+
+    def fail():
+        with quiet_run(str(tmp_path / "logs" / "log")):
+            os.write(1, b"from C++\n")
+            raise RuntimeError("component failed")
+
+    with pytest.raises(RuntimeError):
+        fail()
     os.write(1, b"after\n")
     assert capfd.readouterr().out == "after\n"
     assert logging.getLogger().handlers == handlers

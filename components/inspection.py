@@ -4,6 +4,7 @@ import dataclasses
 import os
 
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from tfx_shrink import lineage
 from tfx_shrink.saved_model.blockers import blockers
@@ -13,6 +14,7 @@ from tfx_shrink.tflite.convert import conversion_blockers
 from tfx_shrink.tflite.signature_defs import read_signature_defs
 
 _TRIAL_SECONDS = 3600
+_CONSTANT_OF_INTEREST = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Inspection:
       container: `"SavedModel"` or `"TFLite"`.
       bytes: Size of all files but `assets.extra/`.
       functions: Signatures, and a SavedModel's own call function.
-      weight_bytes: Bytes of the weights that the functions use, by type.
+      weight_bytes: Bytes by type: of a SavedModel, the variables that its functions use and the
+        constants of its graph; of a TFLite model, its constants.
       training_bytes: Bytes of variables that no function uses: mostly optimizer slots.
       steps: The compression record, oldest step first.
     """
@@ -75,7 +78,8 @@ def inspect_model(model_dir: str) -> Inspection:
     weights = {
         id(variable): variable for function in functions for variable in function.concrete.variables
     }
-    weight_bytes: dict[str, int] = {}
+    variable_bytes = sum(_bytes(item.shape, item.dtype) for item in weights.values())
+    weight_bytes = _constant_bytes(model_dir)
     for variable in weights.values():
         name = variable.dtype.name
         weight_bytes[name] = weight_bytes.get(name, 0) + _bytes(variable.shape, variable.dtype)
@@ -85,7 +89,7 @@ def inspect_model(model_dir: str) -> Inspection:
         bytes=lineage.model_state(model_dir).bytes,
         functions=[_report(model_dir, function) for function in functions],
         weight_bytes=weight_bytes,
-        training_bytes=_checkpoint_bytes(model_dir) - sum(weight_bytes.values()),
+        training_bytes=max(0, _checkpoint_bytes(model_dir) - variable_bytes),
         steps=lineage.read(model_dir),
     )
 
@@ -145,6 +149,23 @@ def _checkpoint_bytes(model_dir: str) -> int:
         for name, shape in checkpoint.get_variable_to_shape_map().items()
         if types[name] != tf.string
     )
+
+
+def _constant_bytes(model_dir: str) -> dict[str, int]:
+    """Bytes of the graph's constants by type, without those of a few numbers."""
+    path = os.path.join(model_dir, "saved_model.pb")
+    if not tf.io.gfile.exists(path):
+        return {}
+    with tf.io.gfile.GFile(path, "rb") as file:
+        graph = saved_model_pb2.SavedModel.FromString(file.read()).meta_graphs[0].graph_def
+    nodes = [*graph.node, *(node for item in graph.library.function for node in item.node_def)]
+    result: dict[str, int] = {}
+    for node in nodes:
+        tensor = node.attr["value"].tensor
+        if node.op == "Const" and len(tensor.tensor_content) >= _CONSTANT_OF_INTEREST:
+            name = tf.as_dtype(tensor.dtype).name
+            result[name] = result.get(name, 0) + len(tensor.tensor_content)
+    return result
 
 
 def _inspect_tflite(model_dir: str, path: str) -> Inspection:

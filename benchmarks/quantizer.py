@@ -1,0 +1,529 @@
+"""Measures what every scheme of the Quantizer saves, costs and changes, and what it costs to run.
+
+Two models of handwritten digits are trained: the digits pipeline's network, with three seeds, and a
+larger one. For every scheme that this machine can make, the first tables tell bytes, quality and
+how far the outputs moved; the second ones latency, on one thread, interleaved, with the noise floor
+of the same run: TFLite against float32 TFLite in the interpreter, SavedModels against the stripped
+float model in the C++ session that TensorFlow Serving uses. The last table sets the component, in a
+fresh process with real artifacts, against a plain script around TensorFlow's converter, on the same
+model and the same calibration rows; the two take turns.
+
+Exits with 1, naming the figure, where a limit below is missed.
+
+    .venv/bin/python benchmarks/quantizer.py
+"""
+
+import concurrent.futures
+import dataclasses
+import importlib.util
+import json
+import multiprocessing
+import os
+import statistics
+import sys
+import tempfile
+
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from tfx_shrink.errors import ModelError
+from tfx_shrink.examples.sample import sample_rows
+from tfx_shrink.measure.child import ChildRun, run_child
+from tfx_shrink.measure.difference import OutputDifference, output_difference
+from tfx_shrink.measure.interval import wilson_interval
+from tfx_shrink.measure.latency import Latency, measure_latency
+from tfx_shrink.measure.machine import describe_machine
+from tfx_shrink.measure.size import ModelSize, model_size
+from tfx_shrink.pipelines.digits.data import LABEL, SIDE
+from tfx_shrink.pipelines.digits.preprocessing import IMAGE
+from tfx_shrink.pipelines.digits.trainer import PROBABILITIES
+from tfx_shrink.quantizer.quantize import quantize
+from tfx_shrink.quantizer.schemes import EDGE_RECIPE, SCHEMES, Scheme
+from tfx_shrink.quantizer.source import rows_to_draw
+from tfx_shrink.saved_model.cpp_session import CppSession
+from tfx_shrink.tflite.interpreter import TFLiteModel
+
+WEIGHT_LIMITS = {"weight_int8": 0.27, "weight_bfloat16": 0.52, "weight_float16": 0.52}
+LATENCY_LIMIT = 1.10
+TIME_LIMIT = 1.15
+LEAST_SECONDS = 60
+
+MODELS = {"digits CNN": (1, 2, 3), "4.4M MLP": (1,)}
+BASELINES = {"tflite": "float32", "saved_model": "strip"}
+BATCHES = (1, 32)
+ROUNDS = {"tflite": 60, "saved_model": 300}
+CALIBRATION = 1000
+TURNS = 2
+_EPOCHS = 8
+_TEST_ROWS = 540
+_LARGE_SHAPE = (64, 64, 3)
+_LARGE_CHANNELS = 112
+
+# As its user would write it.
+BARE = """
+import sys
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+model_dir, signature, rows, out, *shape = sys.argv[1:]
+spec = {"image": tf.io.FixedLenFeature([int(side) for side in shape], tf.float32)}
+
+def representative_dataset():
+    for row in tf.data.TFRecordDataset(rows):
+        yield {"image": tf.io.parse_single_example(row, spec)["image"][None]}
+
+converter = tf.lite.TFLiteConverter.from_saved_model(model_dir, signature_keys=[signature])
+converter.optimizations = [tf.lite.Optimize.DEFAULT]
+converter.representative_dataset = representative_dataset
+converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+with open(out, "wb") as file:
+    file.write(converter.convert())
+"""
+
+# As a TFX runner calls it, and how long the runner would have waited for TFX alone.
+COMPONENT = """
+import sys, time
+started = time.perf_counter()
+from tfx import v1 as tfx
+imported = time.perf_counter() - started
+import apache_beam as beam
+from tfx_shrink.quantizer.executor import Executor
+
+def artifact(kind, uri):
+    made = kind()
+    made.uri = uri
+    return made
+
+model_dir, signature, examples_dir, out, calibration, work = sys.argv[1:]
+kinds = tfx.types.standard_artifacts
+examples = artifact(kinds.Examples, examples_dir)
+examples.split_names = '["train"]'
+context = Executor.Context(make_beam_pipeline_fn=beam.Pipeline, tmp_dir=work, unique_id="1")
+Executor(context).Do(
+    {"base_model": [artifact(kinds.Model, model_dir)], "examples": [examples]},
+    {"model": [artifact(kinds.Model, out)]},
+    {
+        "scheme": "int8", "signature_name": signature, "splits": '["train"]', "seed": 0,
+        "num_calibration_examples": int(calibration), "time_limit": 3600, "encode_sparsity": 0,
+        "allow_select_tf_ops": 0, "engine_batch_sizes": "[1]", "report_splits": "[]",
+    },
+)
+print(imported)
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """One scheme of one trained model.
+
+    Attributes:
+      model_dir: What was made.
+      size: Its size.
+      right: `[test rows]`, whether it answers as the label says.
+      answers: `[test rows]`, its answers.
+      difference: From the stripped float model's probabilities on the test rows.
+      weight_bytes: Bytes of weights in the files of a SavedModel, 0 for TFLite.
+    """
+
+    model_dir: str
+    size: ModelSize
+    right: np.ndarray
+    answers: np.ndarray
+    difference: OutputDifference
+    weight_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """One trained model.
+
+    Attributes:
+      size: Its size as it was saved, with its optimizer.
+      results: What was made of it, by scheme.
+      refused: Why a scheme could not make anything of it.
+    """
+
+    size: ModelSize
+    results: dict[str, Result]
+    refused: dict[str, str]
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """Returns images `[1797, 8, 8, 1]` in `[0, 1]` and labels, shuffled; the last rows test."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    order = np.random.RandomState(0).permutation(len(data.target))
+    images = (data.images[order, ..., None] / 16).astype(np.float32)
+    return images, data.target[order].astype(np.int64)
+
+
+def write_rows(path: str, images: np.ndarray, labels: np.ndarray) -> None:
+    """Writes rows as TFRecords of tf.Examples."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with tf.io.TFRecordWriter(path) as writer:
+        for image, label in zip(images, labels, strict=True):
+            features = {
+                IMAGE: tf.train.Feature(float_list=tf.train.FloatList(value=image.ravel())),
+                LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+            }
+            example = tf.train.Example(features=tf.train.Features(feature=features))
+            writer.write(example.SerializeToString())
+
+
+def build_mlp():
+    """Returns a network one of whose weights is larger than TensorFlow folds constants."""
+    import tf_keras
+
+    image = tf_keras.Input((SIDE, SIDE, 1), name=IMAGE)
+    x = tf_keras.layers.Flatten()(image)
+    for _ in range(2):
+        x = tf_keras.layers.Dropout(0.2)(tf_keras.layers.Dense(2048, activation="relu")(x))
+    x = tf_keras.layers.Dense(10, activation="softmax", name=PROBABILITIES)(x)
+    model = tf_keras.Model({IMAGE: image}, x)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def train(kind: str, seed: int, model_dir: str) -> None:
+    """Trains a model on all rows but the last and saves it with two signatures."""
+    import tf_keras
+
+    from tfx_shrink.pipelines.digits.trainer import build_model
+
+    tf_keras.utils.set_random_seed(seed)
+    model = build_mlp() if "MLP" in kind else build_model()
+    images, labels = digits()
+    model.fit(images[:-_TEST_ROWS], labels[:-_TEST_ROWS], epochs=_EPOCHS, verbose=0)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, SIDE, SIDE, 1], tf.float32, name=IMAGE)])
+    def image(image):
+        return {PROBABILITIES: model({IMAGE: image}, training=False)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serving_default(examples):
+        spec = {IMAGE: tf.io.FixedLenFeature([SIDE, SIDE, 1], tf.float32)}
+        return image(tf.io.parse_example(examples, spec)[IMAGE])
+
+    signatures = {"serving_default": serving_default, "image": image}
+    model.save(model_dir, save_format="tf", signatures=signatures)
+
+
+def make_results(kind: str, seed: int, root: str) -> Trained:
+    """Trains a model and quantizes it by every scheme."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    model_dir, rows = os.path.join(root, "model"), os.path.join(root, "Split-train", "rows")
+    train(kind, seed, model_dir)
+    images, labels = digits()
+    write_rows(rows, images[:-_TEST_ROWS], labels[:-_TEST_ROWS])
+    images, labels = images[-_TEST_ROWS:], labels[-_TEST_ROWS:]
+    results: dict[str, Result] = {}
+    refused: dict[str, str] = {}
+    reference = None
+    # The baseline that the others' outputs are compared with comes first.
+    for scheme in sorted(schemes(), key=lambda scheme: scheme.name != "strip"):
+        out = os.path.join(root, scheme.name)
+        try:
+            quantize(model_dir, out, scheme=scheme.name, examples=[rows], **parameters(scheme))
+        except ModelError as error:
+            if scheme.maker != "edge":  # Its files are for another runtime.
+                raise
+            refused[scheme.name] = str(error).splitlines()[0]
+            continue
+        scores = open_model(out, scheme)(images)
+        reference = scores if reference is None else reference
+        answers = scores.argmax(axis=1)
+        results[scheme.name] = Result(
+            out,
+            model_size(out),
+            answers == labels,
+            answers,
+            output_difference({PROBABILITIES: reference}, {PROBABILITIES: scores}),
+            weight_bytes(out) if scheme.container == "saved_model" else 0,
+        )
+    in_order = {name: results[name] for name in SCHEMES if name in results}
+    return Trained(model_size(model_dir), in_order, refused)
+
+
+def schemes() -> list[Scheme]:
+    """Returns the schemes that can be made here."""
+    return [scheme for scheme in SCHEMES.values() if not left_out(scheme)]
+
+
+def parameters(scheme: Scheme) -> dict[str, str]:
+    """Returns what a scheme needs besides its name: a recipe, int8 dense layers for example."""
+    if scheme.name != EDGE_RECIPE:
+        return {}
+    entry = {
+        "regex": ".*",
+        "operation": "FULLY_CONNECTED",
+        "algorithm_key": "min_max_uniform_quantize",
+        "op_config": {
+            "weight_tensor_config": {
+                "num_bits": 8,
+                "symmetric": True,
+                "granularity": "CHANNELWISE",
+                "dtype": "INT",
+            },
+            "compute_precision": "INTEGER",
+            "explicit_dequantize": False,
+        },
+    }
+    return {"edge_recipe": json.dumps([entry])}
+
+
+def left_out(scheme: Scheme) -> str:
+    """Returns why a scheme is not measured; nothing if it is."""
+    if scheme.maker == "tensorrt":
+        return "needs an NVIDIA GPU"
+    if scheme.maker == "edge" and importlib.util.find_spec("ai_edge_quantizer") is None:
+        return "needs the extra [edge]"
+    return ""
+
+
+def open_model(model_dir: str, scheme: Scheme):
+    """Returns a function from images to probabilities, on one thread."""
+    if scheme.container == "tflite":
+        with open(os.path.join(model_dir, "tflite"), "rb") as file:
+            model = TFLiteModel(file.read(), threads=1)
+        return lambda images: model({IMAGE: images})[PROBABILITIES]
+    session = CppSession(model_dir, threads=1)
+    return lambda images: session.run("image", {IMAGE: images})[PROBABILITIES]
+
+
+def weight_bytes(model_dir: str) -> int:
+    """Returns the bytes of all weights in the files: variables, and constants of the graph."""
+    with open(os.path.join(model_dir, "saved_model.pb"), "rb") as file:
+        saved = saved_model_pb2.SavedModel.FromString(file.read())
+    graph = saved.meta_graphs[0].graph_def
+    kinds = (tf.float32, tf.float16, tf.bfloat16, tf.int8)
+    total = 0
+    for node in [*graph.node, *(node for part in graph.library.function for node in part.node_def)]:
+        if node.op == "Const" and tf.as_dtype(node.attr["dtype"].type) in kinds:
+            total += tf.make_ndarray(node.attr["value"].tensor).nbytes
+    for name, shape in tf.train.list_variables(os.path.join(model_dir, "variables", "variables")):
+        if name != "_CHECKPOINTABLE_OBJECT_GRAPH" and "save_counter" not in name:
+            total += int(np.prod(shape)) * tf.float32.size
+    return total
+
+
+def print_table(head: list[str], lines: list[list[str]]) -> None:
+    """Prints columns, the first to the left and the others to the right."""
+    widths = [max(len(line[column]) for line in [head, *lines]) for column in range(len(head))]
+    for line in [head, *lines]:
+        cells = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)]
+        print("  ".join([line[0].ljust(widths[0]), *cells[1:]]))
+    print(flush=True)
+
+
+def report_results(kind: str, trained: list[Trained], missed: list[str]) -> None:
+    """Prints bytes, quality and differences; adds what misses its limit."""
+    source, first = trained[0].size, trained[0].results
+    print(
+        f"{kind}, {len(trained)} seed(s), {_TEST_ROWS} test rows; as trained {source.raw:,} bytes"
+    )
+    for name, reason in trained[0].refused.items():
+        print(f"{name} is left out: {reason}")
+    lines = []
+    for name, result in first.items():
+        every = [one.results[name] for one in trained]
+        base = first[BASELINES[SCHEMES[name].container]]
+        share = statistics.mean(one.right.mean() for one in every)
+        low, high = wilson_interval(share * _TEST_ROWS, _TEST_ROWS)
+        changed = sum(
+            int((one.results[name].answers != one.results["strip"].answers).sum())
+            for one in trained
+        )
+        graph = weight = "-"
+        if result.weight_bytes:
+            graph = f"{result.size.raw - result.weight_bytes:,}"
+            worst = max(
+                one.results[name].weight_bytes / one.results["strip"].weight_bytes
+                for one in trained
+            )
+            weight = f"{worst:.3f}"
+            if worst > WEIGHT_LIMITS.get(name, np.inf):
+                missed.append(f"{kind}: {name} weights {worst:.3f} > {WEIGHT_LIMITS[name]}")
+        lines.append(
+            [
+                name,
+                f"{result.size.raw:,}",
+                f"{result.size.gzip:,}",
+                f"{base.size.raw / result.size.raw:.2f} x",
+                weight,
+                graph,
+                f"{share:.4f} [{low:.4f}, {high:.4f}]",
+                f"{changed}/{_TEST_ROWS * len(trained)}",
+                f"{max(one.difference.max for one in every):.2g}",
+                f"{max(one.difference.p99 for one in every):.2g}",
+            ]
+        )
+    head = ["scheme", "bytes", "gzip", "smaller", "weights", "graph bytes"]
+    head += ["accuracy [95 % interval]", "answers changed", "max diff", "p99 diff"]
+    print_table(head, lines)
+
+
+def report_latency(kind: str, results: dict[str, Result], missed: list[str]) -> None:
+    """Prints latencies; adds what misses its limit."""
+    images = digits()[0][-_TEST_ROWS:]
+    lines = []
+    for container, baseline in BASELINES.items():
+        names = [name for name in results if SCHEMES[name].container == container]
+        names.sort(key=lambda name: name != baseline)
+        models = {name: open_model(results[name].model_dir, SCHEMES[name]) for name in names}
+        by_batch: dict[int, dict[str, Latency]] = {}
+        for batch in BATCHES:
+            calls = {
+                name: lambda model=model, batch=batch: model(images[:batch])
+                for name, model in models.items()
+            }
+            by_batch[batch] = measure_latency(calls, rounds=ROUNDS[container])
+        for name in names:
+            line = [name]
+            for batch, latencies in by_batch.items():
+                one = latencies[name]
+                line += [f"{one.p50:,.0f}", f"{one.p95:,.0f}", f"{one.ratio:.3f}"]
+                line.append(f"{one.floor:.3f}" if name == baseline else "")
+                if name in WEIGHT_LIMITS and one.ratio > LATENCY_LIMIT:
+                    missed.append(
+                        f"{kind}: {name} p50 at batch {batch} {one.ratio:.3f} > {LATENCY_LIMIT} "
+                        f"of strip (floor {one.floor:.3f})"
+                    )
+            lines.append(line)
+    print(f"{kind}: microseconds, 1 thread; ratio of p50 to float32 and strip; floor: these again")
+    head = ["scheme"]
+    for batch in BATCHES:
+        head += [f"p50 at {batch}", "p95", "ratio", "floor"]
+    print_table(head, lines)
+
+
+def save_large_model(root: str) -> None:
+    """Saves a convolutional network of generated weights, and generated rows."""
+    random = np.random.RandomState(0)
+
+    def kernel(*shape: int) -> tf.Variable:
+        return tf.Variable(
+            random.randn(*shape) * np.sqrt(2 / np.prod(shape[:-1])), dtype=tf.float32
+        )
+
+    few, many = _LARGE_CHANNELS, 2 * _LARGE_CHANNELS
+    module = tf.Module()
+    module.kernels = [
+        kernel(3, 3, *channels)
+        for channels in [
+            (_LARGE_SHAPE[-1], few),
+            *[(few, few)] * 3,
+            (few, many),
+            *[(many, many)] * 3,
+        ]
+    ]
+    module.last = kernel(many, 10)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, *_LARGE_SHAPE], tf.float32, name=IMAGE)])
+    def image(image):
+        for weights in module.kernels:
+            stride = 2 if weights.shape[2] != weights.shape[3] and image.shape[3] == few else 1
+            image = tf.nn.relu(tf.nn.conv2d(image, weights, stride, "SAME"))
+        return {PROBABILITIES: tf.nn.softmax(tf.reduce_mean(image, [1, 2]) @ module.last)}
+
+    tf.saved_model.save(module, os.path.join(root, "model"), signatures={"image": image})
+    images = random.rand(rows_to_draw(CALIBRATION), *_LARGE_SHAPE).astype(np.float32)
+    rows = os.path.join(root, "Split-train", "rows")
+    write_rows(rows, images, np.zeros(len(images), np.int64))
+
+
+def compare_with_bare(root: str, shape: tuple[int, ...]) -> tuple[list[ChildRun], list[ChildRun]]:
+    """Returns the component's runs and the bare script's, which took turns."""
+    model_dir = os.path.join(root, "model")
+    served = os.path.join(root, "served", "Format-Serving")
+    if not os.path.exists(served):
+        os.makedirs(os.path.dirname(served))
+        os.symlink(model_dir, served)
+    drawn = sample_rows([os.path.join(root, "Split-train", "*")], rows_to_draw(CALIBRATION), 0)
+    calibrating = os.path.join(root, "calibration")
+    with tf.io.TFRecordWriter(calibrating) as writer:
+        for row in drawn.rows[:CALIBRATION]:
+            writer.write(row)
+    component, bare = [], []
+    for turn in range(TURNS):
+        out, plain = (os.path.join(root, f"{name}_{turn}") for name in ("component", "bare"))
+        sides = [str(side) for side in shape]
+        ours = [os.path.dirname(served), "image", root, out, str(CALIBRATION), f"{root}/tmp"]
+        theirs = [model_dir, "image", calibrating, plain, *sides]
+        component.append(run_child([sys.executable, "-c", COMPONENT, *ours]))
+        bare.append(run_child([sys.executable, "-c", BARE, *theirs]))
+    with open(os.path.join(out, "Format-Serving", "tflite"), "rb") as file:
+        quantized = TFLiteModel(file.read())
+    with open(plain, "rb") as file:
+        plainly = TFLiteModel(file.read())
+    rows = np.random.RandomState(1).rand(4, *shape).astype(np.float32)
+    difference = output_difference(plainly({IMAGE: rows}), quantized({IMAGE: rows}))
+    if difference.max:
+        raise SystemExit(f"Component and script made different models: outputs {difference}.")
+    return component, bare
+
+
+def report_times(name: str, runs: tuple[list[ChildRun], list[ChildRun]]) -> tuple[list[str], float]:
+    """Returns a line of the table, and the component's time over the script's."""
+    component, bare = runs
+    imported = [float(run.output.split()[-1]) for run in component]
+    working = [run.seconds - wait for run, wait in zip(component, imported, strict=True)]
+    plain = [run.seconds for run in bare]
+    ratio = statistics.mean(working) / statistics.mean(plain)
+    line = [name, *(" ".join(f"{one:.1f}" for one in times) for times in (working, plain))]
+    line += [f"{statistics.mean(working) - statistics.mean(plain):+.1f}", f"{ratio:.3f}"]
+    line.append(f"{max(max(times) / min(times) for times in (working, plain)):.3f}")
+    line.append(f"{statistics.mean(imported):.1f}")
+    line += [f"{max(run.peak_bytes for run in kind) / 2**20:,.0f}" for kind in (component, bare)]
+    return line, ratio
+
+
+def main() -> None:
+    """Measures, prints the tables and checks the limits."""
+    # What the first session in a process says of threads, all that come later must live with.
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    missed: list[str] = []
+    for scheme in SCHEMES.values():
+        if left_out(scheme):
+            print(f"{scheme.name} is left out: it {left_out(scheme)}.")
+    with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
+        jobs = [(kind, seed) for kind, seeds in MODELS.items() for seed in seeds]
+        roots = [os.path.join(work, f"{kind}-{seed}".replace(" ", "-")) for kind, seed in jobs]
+        spawn = multiprocessing.get_context("spawn")
+        with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), mp_context=spawn) as pool:
+            kinds, seeds = zip(*jobs, strict=True)
+            made = list(pool.map(make_results, kinds, seeds, roots))
+        for kind in MODELS:
+            trained = [one for one, job in zip(made, jobs, strict=True) if job[0] == kind]
+            report_results(kind, trained, missed)
+            report_latency(kind, trained[0].results, missed)
+
+        large = os.path.join(work, "large")
+        save_large_model(large)
+        print(
+            f"int8 with {CALIBRATION} calibration rows: seconds, component and plain script in "
+            "turns\n(whole processes; the import of TFX, which a pipeline pays once, is apart)"
+        )
+        small_line, _ = report_times("digits CNN", compare_with_bare(roots[0], (SIDE, SIDE, 1)))
+        large_runs = compare_with_bare(large, _LARGE_SHAPE)
+        large_line, ratio = report_times("large CNN", large_runs)
+    head = ["model", "component", "script", "more", "ratio", "floor", "import tfx"]
+    print_table([*head, "peak MiB", "script's"], [small_line, large_line])
+    shortest = min(run.seconds for run in large_runs[1])
+    if shortest < LEAST_SECONDS:
+        missed.append(f"large CNN: converts in {shortest:.0f} s; {LEAST_SECONDS} s are needed")
+    if ratio > TIME_LIMIT:
+        missed.append(f"large CNN: component over script {ratio:.3f} > {TIME_LIMIT}")
+    print(describe_machine())
+    if missed:
+        sys.exit("\n".join(["Missed:", *missed]))
+    print("Every limit is held.")
+
+
+if __name__ == "__main__":
+    main()

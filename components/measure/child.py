@@ -1,0 +1,68 @@
+"""Seconds and memory of a command in a process of its own."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+
+# A process that is started inherits its parent's peak, so a small one stands between.
+_HELPER = """
+import json, resource, subprocess, sys, time
+started = time.perf_counter()
+code = subprocess.run(sys.argv[2:]).returncode
+seconds = time.perf_counter() - started
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+with open(sys.argv[1], "w") as file:
+    json.dump({"code": code, "seconds": seconds, "peak": peak}, file)
+"""
+_PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class ChildRun:
+    """A command that has ended.
+
+    Attributes:
+      seconds: From its start to its end.
+      peak_bytes: The most memory (resident set) that it, or any one process that it waited for,
+        held at any time.
+      output: What it wrote to standard output.
+    """
+
+    seconds: float
+    peak_bytes: int
+    output: str
+
+
+def run_child(command: Sequence[str], env: Mapping[str, str] | None = None) -> ChildRun:
+    """Runs a command to its end and measures it; for Linux and macOS.
+
+    Args:
+      command: The program, found as a shell would, and its arguments.
+      env: Variables to add to this process's environment. Defaults to None.
+
+    Returns:
+      Its time, memory and standard output.
+
+    Raises:
+      subprocess.CalledProcessError: It failed; `stderr` is what it said.
+    """
+    with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
+        path = os.path.join(work, "run.json")
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", _HELPER, path, *command],
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=True,
+        )
+        with open(path) as file:
+            run = json.load(file)
+    if run["code"]:
+        raise subprocess.CalledProcessError(run["code"], command, done.stdout, done.stderr)
+    return ChildRun(run["seconds"], run["peak"] * _PEAK_UNIT, done.stdout)

@@ -1,0 +1,125 @@
+"""How long models take, measured side by side, with what this machine cannot tell from nothing."""
+
+import dataclasses
+import gc
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from tfx_shrink.errors import ParameterError
+
+# A shorter sample would measure the clock.
+_MIN_SAMPLE_SECONDS = 1e-3
+
+
+@dataclasses.dataclass(frozen=True)
+class Latency:
+    """One variant's times.
+
+    Attributes:
+      p50: Median over the samples, in microseconds per call.
+      p95: 95th percentile over them, in microseconds per call. Where a sample holds several calls,
+        it is of their means.
+      ratio: p50 over the first variant's.
+      floor: The p50 of the first variant, measured again under another name in the same run, over
+        its first. A ratio that lies no further from 1 than this says nothing.
+      samples: How many samples there are.
+      calls: How many calls one sample holds.
+    """
+
+    p50: float
+    p95: float
+    ratio: float
+    floor: float
+    samples: int
+    calls: int
+
+
+def measure_latency(
+    variants: Mapping[str, Callable[[], object]],
+    *,
+    rounds: int = 50,
+    warm_up: int = 5,
+    seed: int = 0,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, Latency]:
+    """Measures variants interleaved, so that a machine that slows down slows them all.
+
+    Every round takes one sample of every variant, in a new random order. A sample starts with a
+    call that is not timed, so that nobody profits from what a predecessor left in the caches. The
+    first variant takes part twice; how far its two medians lie apart is the run's noise floor.
+
+    Threads are not set here. Each variant must come with its own fixed number, such as
+    `TFLiteModel(content, threads=1)`, and with real rows as its input: quantized and sparse kernels
+    take other times on noise.
+
+    Example:
+      ```python
+      latency = measure_latency(
+          {"float": lambda: float_model(rows), "int8": lambda: int8_model(rows)}
+      )
+      print(latency["int8"].ratio, latency["int8"].floor)
+      ```
+
+    Args:
+      variants: What to call, by name; the first is what the others are compared with.
+      rounds: Samples of each variant. Defaults to 50.
+      warm_up: Samples of each before any that counts. Defaults to 5.
+      seed: Chooses the order. Defaults to 0.
+      clock: Gives the time in seconds. Defaults to `time.perf_counter`.
+
+    Returns:
+      Times by name, in the order of `variants`.
+
+    Raises:
+      ParameterError: There is no variant, or `rounds` or `warm_up` is below 1.
+    """
+    if not variants:
+        raise ParameterError("`variants` is empty; there is nothing to measure.")
+    for name, value in (("rounds", rounds), ("warm_up", warm_up)):
+        if value < 1:
+            raise ParameterError(f"`{name}` must be at least 1. Received: {name}={value}.")
+    names = list(variants)
+    # The last one is the first variant again.
+    calls = [*variants.values(), variants[names[0]]]
+    per_sample = [_calls_per_sample(call, warm_up, clock) for call in calls[:-1]]
+    per_sample.append(per_sample[0])
+    samples = np.zeros([len(calls), rounds])
+    order = np.random.RandomState(seed)
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for number in range(rounds):
+            for index in order.permutation(len(calls)):
+                samples[index, number] = _sample(calls[index], per_sample[index], clock)
+    finally:
+        if collecting:
+            gc.enable()
+    p50, p95 = np.percentile(samples * 1e6, [50, 95], axis=1)
+    return {
+        name: Latency(
+            p50=float(p50[index]),
+            p95=float(p95[index]),
+            ratio=float(p50[index] / p50[0]),
+            floor=float(p50[-1] / p50[0]),
+            samples=rounds,
+            calls=per_sample[index],
+        )
+        for index, name in enumerate(names)
+    }
+
+
+def _calls_per_sample(call: Callable[[], object], warm_up: int, clock: Callable[[], float]) -> int:
+    """Warms a variant up; returns how many calls make a sample that is long enough."""
+    shortest = min(_sample(call, 1, clock) for _ in range(warm_up))
+    return max(1, int(np.ceil(_MIN_SAMPLE_SECONDS / max(shortest, 1e-9))))
+
+
+def _sample(call: Callable[[], object], calls: int, clock: Callable[[], float]) -> float:
+    """Seconds per call, after one that is not timed."""
+    call()
+    started = clock()
+    for _ in range(calls):
+        call()
+    return (clock() - started) / calls
