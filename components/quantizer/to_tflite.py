@@ -137,7 +137,8 @@ def _nothing_convertible(model_dir: str, blocked: dict[str, str]) -> ModelError:
     return ModelError(
         f"{model_dir} has no function that converts to TFLite. What blocks each:\n{lines}\n"
         "Save a signature over dense tensors without these operations, do their work in "
-        "Transform, or use a SavedModel scheme such as weight_int8, which keeps every signature."
+        "Transform, keep them with allow_select_tf_ops where the runtime has TensorFlow's kernels, "
+        "or use a SavedModel scheme such as weight_int8, which keeps every signature."
     )
 
 

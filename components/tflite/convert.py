@@ -18,7 +18,9 @@ from tfx_shrink.tflite.worker import CALIBRATION, PROOF, RESULT, Outcome, run_wo
 
 _WORKER = "tfx_shrink.tflite.conversion_process"
 
-_OPERATIONS = re.compile(r"(?:TF Select|Custom) ops: ([\w.:, ]+)")
+_OPERATIONS = re.compile(
+    r"(?:TF Select|Custom) ops: ([\w.:, ]+)|failed to legalize operation 'tf\.(\w+)'"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,8 +106,12 @@ def convert(
     if outcome.kind == "crashed":
         # Where the quantizing converter crashes, the plain one refuses, naming operations.
         found = conversion_blockers(model_dir, function_name, time_limit=time_limit)
-        told = f" What blocks the float conversion: {', '.join(found)}." if found else ""
-        raise BlockedError(outcome.message + told)
+        told = (
+            f"What blocks the float conversion: {', '.join(found)}."
+            if found
+            else "The float conversion works, so use a scheme that quantizes less."
+        )
+        raise BlockedError(f"{outcome.message} {told}")
     operations = _operations_in(outcome.message)
     if operations:
         raise BlockedError(f"no TFLite operation for {', '.join(operations)}")
@@ -146,5 +152,10 @@ def _run_converter(
 
 
 def _operations_in(message: str) -> list[str]:
-    found = {name.strip() for names in _OPERATIONS.findall(message) for name in names.split(",")}
-    return sorted(name for name in found if name)
+    found = {
+        name.strip()
+        for groups in _OPERATIONS.findall(message)
+        for names in groups
+        for name in names.split(",")
+    }
+    return sorted(found - {""})

@@ -17,8 +17,8 @@ class TFLiteModel:
 
     Integer inputs and outputs are quantized and dequantized with the file's own scale and zero
     point: rounded to the nearest step and clipped to the type's range, which TFMA's own extractor
-    does not do. The interpreter runs as in production, with TensorFlow's default delegates. Calls
-    from several threads take turns.
+    does not do. The interpreter is made with TensorFlow's default operations and delegates. A
+    recurrent model starts every call anew. Calls from several threads take turns.
 
     Example:
       ```python

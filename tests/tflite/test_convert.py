@@ -117,7 +117,14 @@ def test_trial_of_a_convertible_function_finds_nothing(saved):
 def save_summing(directory, *names):
     """A call function that adds its inputs, saved as TFX's template module files do."""
     inputs = [tf_keras.Input([4], name=name) for name in names]
-    tf.saved_model.save(tf_keras.Model(inputs, tf_keras.layers.add(inputs)), str(directory))
+    model = tf_keras.Model(inputs, tf_keras.layers.add(inputs))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serve(examples):
+        return {"outputs": examples}
+
+    # Keras's own signature cannot carry every name.
+    tf.saved_model.save(model, str(directory), signatures={"serving_default": serve})
     return str(directory)
 
 
