@@ -37,7 +37,7 @@ format: setup ## Format the code and apply safe lint fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark-quantizer: setup ## Measure what every scheme saves and costs; takes ten minutes
+benchmark-quantizer: setup ## Measure what every scheme saves and costs (15 minutes)
 	$(BIN)/python benchmarks/quantizer.py
 
 lock: ## Resolve the lock again; LOCK_ARGS=--upgrade moves every version

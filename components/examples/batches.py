@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-_BATCH = 256
+_BATCH = 64
 
 
 def batch_size(inputs: Mapping[str, Any]) -> int | None:

@@ -44,6 +44,8 @@ class TFLiteModel:
                 "The TFLite file has no signature, so its inputs have no feature names. Convert "
                 "it again from a SavedModel, for example with `tfx-shrink quantize`."
             )
+        # A signature's runner alone would never get the default delegates.
+        self._interpreter.allocate_tensors()
         name = SIGNATURE if SIGNATURE in names else names[0]
         self._run = self._interpreter.get_signature_runner(name)
         self._outputs = self._run.get_output_details()

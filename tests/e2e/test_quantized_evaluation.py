@@ -25,10 +25,7 @@ def strings(tmp_path_factory):
 
 def scores_row_by_row(directory, inputs):
     """An independent loop over the interpreter, rounding and clipping by the textbook."""
-    # One row at a time, the default delegate rounds otherwise than the kernels that serve batches.
-    kernels = tf.lite.experimental.OpResolverType.BUILTIN_REF
-    path = os.path.join(directory, "tflite")
-    interpreter = tf.lite.Interpreter(path, experimental_op_resolver_type=kernels)
+    interpreter = tf.lite.Interpreter(os.path.join(directory, "tflite"))
     interpreter.allocate_tensors()
     (result,) = interpreter.get_output_details()
     (output_scale, output_zero), scores = result["quantization"], []

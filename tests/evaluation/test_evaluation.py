@@ -67,14 +67,14 @@ def test_int8_is_compared_with_float_on_raw_rows_that_keep_their_names(world, ev
     expected = expected_metrics(scores_row_by_row(world.int8_model, world.x), world.labels)
     assert expected["sparse_categorical_accuracy"] > 0.6
     found = metrics(outputs)
-    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=2e-3)
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-4)
 
 
 def test_integer_inputs_are_rounded_and_clipped_exactly(world, evaluate):
     outputs = evaluate(world.int8_io_model, world.raw_examples, config(**RAW), world.float_model)
     expected = expected_metrics(scores_row_by_row(world.int8_io_model, world.x), world.labels)
     found = metrics(outputs)
-    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=2e-3)
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-4)
 
 
 def test_transformed_rows_need_no_baseline(world, evaluate):
@@ -82,7 +82,7 @@ def test_transformed_rows_need_no_baseline(world, evaluate):
     assert is_blessed(outputs)
     expected = expected_metrics(scores_row_by_row(world.int8_model, world.x), world.labels)
     found = metrics(outputs, model_name=None)
-    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=2e-3)
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-4)
 
 
 def test_raw_rows_are_transformed_by_an_attached_layer_too(world, evaluate):
@@ -90,7 +90,7 @@ def test_raw_rows_are_transformed_by_an_attached_layer_too(world, evaluate):
     outputs = evaluate(world.int8_model, world.raw_examples, config(**spec), world.layer_only_model)
     expected = expected_metrics(scores_row_by_row(world.int8_model, world.x), world.labels)
     found = metrics(outputs)
-    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=2e-3)
+    assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_missed_change_threshold_is_not_blessed(world, evaluate):

@@ -81,5 +81,5 @@ def test_float_gate_without_compression_judges_once_and_blesses_the_push():
 def test_bad_stages_are_refused_when_the_pipeline_is_made():
     with pytest.raises(ParameterError, match="`scheme` must be one of"):
         nodes(**{**ALL, "quantizer": {"scheme": "int7"}})
-    with pytest.raises(ValueError, match="`evaluate_float` needs"):
+    with pytest.raises(ValueError, match="`evaluate_float=True` needs"):
         nodes(evaluate_float=True)

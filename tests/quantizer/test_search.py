@@ -100,6 +100,23 @@ def test_trials_are_limited(saved, splits, tmp_path, monkeypatch):
     assert "weight_bfloat16: " not in str(refusal.value)
 
 
+def test_no_trial_is_begun_after_the_time_limit(saved, splits, tmp_path, monkeypatch):
+    from tfx_shrink.quantizer import to_saved_model
+
+    narrow = to_saved_model.narrow
+    monkeypatch.setattr(to_saved_model, "narrow", lambda weights, kind: narrow(-weights, kind))
+    with pytest.raises(ModelError) as refusal:
+        run(saved("keras"), splits, tmp_path / "out", time_limit=1e-9)
+    assert "weight_int8: accuracy" in str(refusal.value)
+    assert "weight_bfloat16: " not in str(refusal.value)
+
+
+def test_deciding_and_reporting_on_the_same_file_is_refused(saved, splits, tmp_path):
+    with pytest.raises(ParameterError, match="no decision has seen"):
+        run(saved("keras"), (splits[0], splits[0]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_relative_drop_is_a_share_of_the_sources_metric(saved, splits, tmp_path):
     _, step = run(saved("keras"), splits, tmp_path / "out", drop_type="relative", max_drop=0.5)
     search = step["search"]

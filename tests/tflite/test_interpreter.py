@@ -1,5 +1,7 @@
 """A TFLite model answers as the device would, rounding included."""
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -155,3 +157,16 @@ def test_file_without_a_signature_is_refused(int8_file):
     model.signatureDefs = []
     with pytest.raises(ModelError, match="has no signature"):
         TFLiteModel(bytes(flatbuffer_utils.convert_object_to_bytearray(model)))
+
+
+def test_default_delegates_are_in_use(int8_file, tmp_path):
+    path = tmp_path / "model.tflite"
+    path.write_bytes(int8_file)
+    code = (
+        "import sys, numpy as np; from tfx_shrink.tflite.interpreter import TFLiteModel;"
+        "TFLiteModel(open(sys.argv[1], 'rb').read())({'x': np.zeros([3, 1], np.float32)})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
+    )
+    assert "Created TensorFlow Lite XNNPACK delegate" in done.stderr
