@@ -9,7 +9,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -107,7 +107,7 @@ def append(
         "parameters": dict(parameters),
         "source": dataclasses.asdict(model_state(source_dir)),
         "result": dataclasses.asdict(model_state(result_dir)),
-        "versions": _versions(),
+        "versions": package_versions(_PACKAGES),
         **facts,
     }
     path = os.path.join(result_dir, RECORD_PATH)
@@ -117,9 +117,10 @@ def append(
     return step
 
 
-def _versions() -> dict[str, str]:
+def package_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Returns {package: version} of those that are installed."""
     found = {}
-    for package in _PACKAGES:
+    for package in packages:
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

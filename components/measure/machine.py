@@ -1,10 +1,11 @@
 """What a figure was measured on."""
 
 import dataclasses
-import importlib.metadata
 import os
 import platform
 from collections.abc import Mapping
+
+from tfx_shrink.lineage import package_versions
 
 # What decides how fast small integers are multiplied.
 _INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm")
@@ -49,7 +50,7 @@ def describe_machine() -> Machine:
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _cores(),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         system=f"{platform.system()} {platform.machine()}",
-        versions=_versions(),
+        versions={"Python": platform.python_version(), **package_versions(_PACKAGES)},
     )
 
 
@@ -67,13 +68,3 @@ def _cpu() -> tuple[str, set[str]]:
                 facts.setdefault(name.strip(), value.strip())
     flags = facts.get("flags", facts.get("Features", ""))
     return facts.get("model name") or platform.processor() or "unknown CPU", set(flags.split())
-
-
-def _versions() -> dict[str, str]:
-    found = {"Python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

@@ -1,7 +1,8 @@
 """What a TFLite file stores: bytes of constants by type, names, TensorFlow's own operations."""
 
 from tensorflow.lite.python import schema_py_generated as schema
-from tensorflow.lite.tools import flatbuffer_utils
+
+from tfx_shrink.tflite.flatbuffer import read_model
 
 _TYPE_NAMES = {
     value: name.lower() for name, value in vars(schema.TensorType).items() if name.isupper()
@@ -15,7 +16,7 @@ def constant_bytes(content: bytes) -> dict[str, int]:
 
     A buffer that several tensors share counts once.
     """
-    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    model = read_model(content)
     result: dict[str, int] = {}
     counted = set()
     for graph in model.subgraphs:
@@ -31,7 +32,7 @@ def constant_bytes(content: bytes) -> dict[str, int]:
 
 def layer_names(content: bytes) -> list[str]:
     """Returns the names of the outputs of the operations that read constants, in their order."""
-    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    model = read_model(content)
     names = []
     for graph in model.subgraphs:
         for operator in graph.operators:
@@ -47,6 +48,6 @@ def tensorflow_operations(content: bytes) -> list[str]:
     Such a file needs a runtime with TensorFlow's kernels, which TensorFlow Serving's TFLite mode
     does not have.
     """
-    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    model = read_model(content)
     names = [(code.customCode or b"").decode() for code in model.operatorCodes]
     return sorted({name.removeprefix(_FLEX) for name in names if name.startswith(_FLEX)})

@@ -13,9 +13,9 @@ from flatbuffers import flexbuffers
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow.lite.python import schema_py_generated as schema
-from tensorflow.lite.tools import flatbuffer_utils
 
 from tfx_shrink.errors import ModelError
+from tfx_shrink.tflite.flatbuffer import read_model, write_model
 
 _METADATA_NAME = "signature_defs_metadata"
 _METHOD_NAME = "tensorflow/serving/predict"
@@ -45,7 +45,7 @@ def add_signature_defs(content: bytes, names: Sequence[str]) -> bytes:
     Raises:
       ModelError: An input or output has a type that TensorFlow Serving's TFLite mode cannot carry.
     """
-    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    model = read_model(content)
     signature = _signature_def(model)
     serialized = signature.SerializeToString(deterministic=True)
     if b"\0" in serialized:
@@ -66,7 +66,7 @@ def add_signature_defs(content: bytes, names: Sequence[str]) -> bytes:
     entry.name, entry.buffer = _METADATA_NAME, len(model.buffers) - 1
     others = [known for known in model.metadata or [] if known.name != _METADATA_NAME.encode()]
     model.metadata = [*others, entry]
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return write_model(model)
 
 
 def name_inputs(content: bytes, names: Mapping[str, str]) -> bytes:
@@ -82,19 +82,19 @@ def name_inputs(content: bytes, names: Mapping[str, str]) -> bytes:
     Returns:
       The file with its inputs, and their tensors, renamed.
     """
-    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    model = read_model(content)
     (signature,) = model.signatureDefs
     for item in signature.inputs:
         name = names[item.name.decode()]
         item.name = name.encode()
         tensor = model.subgraphs[signature.subgraphIndex].tensors[item.tensorIndex]
         tensor.name = f"serving_default_{name}:0".encode()
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    return write_model(model)
 
 
 def read_signature_defs(content: bytes) -> dict[str, meta_graph_pb2.SignatureDef]:
     """Returns the signatures that TensorFlow Serving finds in a TFLite file, by name."""
-    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    model = read_model(content)
     for entry in model.metadata or []:
         if entry.name == _METADATA_NAME.encode():
             root = flexbuffers.GetRoot(bytes(bytearray(model.buffers[entry.buffer].data))).AsMap

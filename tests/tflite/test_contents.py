@@ -1,5 +1,6 @@
 """What a TFLite file stores, by type."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from support import models
@@ -7,6 +8,9 @@ from support.tflite import file_of, linear
 from tensorflow.lite.tools import flatbuffer_utils
 
 from tfx_shrink.tflite.contents import constant_bytes
+from tfx_shrink.tflite.flatbuffer import read_model, write_model
+from tfx_shrink.tflite.interpreter import TFLiteModel
+from tfx_shrink.tflite.signature_defs import add_signature_defs
 
 WEIGHTS = models.WIDTH * 128
 
@@ -38,3 +42,21 @@ def test_buffer_that_two_tensors_share_counts_once():
     other.buffer = one.buffer
     shared = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
     assert constant_bytes(shared) == {"float32": models.WIDTH**2 * 4}
+
+
+def test_constants_behind_the_flatbuffer_are_brought_in():
+    content = file_of(*linear())
+    model = read_model(content)
+    largest = max(
+        (buffer for buffer in model.buffers if buffer.data is not None),
+        key=lambda buffer: len(buffer.data),
+    )
+    outside = bytes(bytearray(largest.data))
+    largest.data, largest.offset, largest.size = None, 1 << 20, len(outside)
+    largest.offset = len(write_model(model))
+    apart = write_model(model) + outside
+    assert constant_bytes(apart) == constant_bytes(content)
+    x = models.features(4)
+    expected = TFLiteModel(content)(x)["y"]
+    again = TFLiteModel(add_signature_defs(apart, ["serving_default"]))(x)["y"]
+    np.testing.assert_array_equal(again, expected)
