@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from tfx_shrink.errors import ShrinkError
+from tfx_shrink.errors import ParameterError, ShrinkError
 from tfx_shrink.version import __version__
 
 
@@ -94,7 +94,8 @@ def quantize(model_dir: str, out: str, as_json: bool, **parameters: Any) -> None
         parameters["edge_recipe"] = parameters["edge_recipe"].read()
     sizes = parameters["engine_batch_sizes"].split(",")
     parameters["engine_batch_sizes"] = [int(size) if size.isdigit() else 0 for size in sizes]
-    search = _search({name: parameters.pop(name) for name in _SEARCH_OPTIONS})
+    options = {name: parameters.pop(name) for name in _SEARCH_OPTIONS}
+    search = _search(parameters["scheme"], options)
     from tfx_shrink.quantizer.quantize import quantize as run_quantize
 
     done = _quietly(lambda: run_quantize(model_dir, out, search=search, **parameters))
@@ -107,15 +108,24 @@ def quantize(model_dir: str, out: str, as_json: bool, **parameters: Any) -> None
         f"  output difference  max {done.difference.max:.3g}, p99 {done.difference.p99:.3g} "
         f"on {done.difference.rows} rows"
     )
+    if search is not None:
+        from tfx_shrink.lineage import read
+        from tfx_shrink.quantizer.search import describe_search
+
+        click.echo(describe_search(read(out)[-1]["search"]))
 
 
 _SEARCH_OPTIONS = ("label_key", "metric", "max_drop", "drop_type", "ladder", "output_name")
 
 
-def _search(options: dict[str, Any]) -> Any:
+def _search(scheme: str, options: dict[str, Any]) -> Any:
+    from tfx_shrink.quantizer.schemes import AUTO
     from tfx_shrink.quantizer.settings import as_search
 
     given = {name: value for name, value in options.items() if value is not None}
+    if given and scheme != AUTO:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ParameterError(f"{names} belong to --scheme auto. Received: --scheme {scheme}.")
     if "ladder" in given:
         given["ladder"] = given["ladder"].split(",")
     return as_search(given or None)

@@ -45,6 +45,11 @@ def require_writable(path: str, called: str) -> None:
     existing = os.path.abspath(path)
     while not os.path.lexists(existing):
         existing = os.path.dirname(existing)
+    if not os.path.isdir(existing):
+        raise PublishError(
+            f"Cannot write to {called}: {existing} is not a directory. "
+            "Give one that this user can write to."
+        )
     try:
         os.rmdir(tempfile.mkdtemp(prefix=".tfx-shrink-", dir=existing))
     except OSError as error:

@@ -1,7 +1,7 @@
 """Decodes serialized tf.Examples into the tensors that a function reads."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -119,14 +119,21 @@ def _first_line(error: Exception) -> str:
     return (getattr(error, "message", None) or str(error)).splitlines()[0]
 
 
+def shortened(names: Iterable[str], most: int = 8) -> str:
+    """Returns the names as a list for a message, without most of very many."""
+    known = sorted(names)
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return f"{known[:most]}{more}"
+
+
 def _require(
     inputs: Mapping[str, tf.TensorSpec], found: Sequence[str], where: str, hint: str
 ) -> None:
     missing = sorted(set(inputs) - set(found))
     if missing:
         raise ExamplesError(
-            f"The model reads {sorted(inputs)}; {where} there is {list(found)}: "
-            f"{missing} are missing.{hint}"
+            f"The model reads {shortened(inputs)}; {where} there is {shortened(found)}: "
+            f"{shortened(missing)} are missing.{hint}"
         )
 
 

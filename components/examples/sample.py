@@ -57,9 +57,10 @@ def sample_rows(
       The rows, in an order that depends on the seed only.
 
     Raises:
-      ExamplesError: No file matches, or the files hold no row.
+      ExamplesError: No file matches, they are not TFRecord files, or they hold no row.
     """
     files = list_files(patterns)
+    next(read_rows(files[0]), None)  # What is no TFRecord file is said before any worker starts.
     with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as local_dir:
         output = os.path.join(temp_dir or local_dir, "sampled_rows")
         with make_pipeline() as pipeline:

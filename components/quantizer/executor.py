@@ -57,7 +57,9 @@ class Executor(BaseBeamExecutor):
         )
         model.set_string_custom_property("compression_technique", "quantize")
         model.set_string_custom_property("compression_scheme", done.scheme)
-        model.set_string_custom_property("compression_source_signature", done.source_signature)
+        model.set_string_custom_property(
+            "compression_source_signature", done.source_signature or "every signature"
+        )
         model.set_int_custom_property("compression_source_bytes", done.source.bytes)
         model.set_int_custom_property("compression_result_bytes", done.result.bytes)
         model.set_float_custom_property("compression_max_output_difference", done.difference.max)

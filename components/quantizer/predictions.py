@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfx_shrink.errors import ExamplesError, ParameterError
 from tfx_shrink.examples.batches import run_in_batches
-from tfx_shrink.examples.decode import decode_rows, feature_kinds, transformed_types
+from tfx_shrink.examples.decode import decode_rows, feature_kinds, shortened, transformed_types
 from tfx_shrink.quantizer.source import Source
 from tfx_shrink.saved_model.functions import (
     PREPROCESSING_SIGNATURES,
@@ -90,7 +90,13 @@ def read_labels(source: Source, rows: Sequence[bytes], label_key: str) -> np.nda
     made = transformed_types(source.transform_graph) if source.transform_graph else {}
     dtype = made.get(label_key)
     if dtype is None:
-        dtype = _LABEL_TYPES.get(feature_kinds(rows).get(label_key, "float_list"))
+        kinds = feature_kinds(rows)
+        if label_key not in kinds:
+            raise ExamplesError(
+                f"`label_key` must be a feature of the rows, which hold {shortened(kinds)}. "
+                f"Received: label_key={label_key!r}."
+            )
+        dtype = _LABEL_TYPES.get(kinds[label_key])
     if dtype not in _LABEL_TYPES.values():
         raise ExamplesError(f"Label {label_key!r} holds text; numbers are needed.")
     return decode_rows(

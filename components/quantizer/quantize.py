@@ -120,6 +120,8 @@ def quantize(
     settings = Settings(**parameters)
     _check(scheme, settings, search, report_examples)
     require_new(out_dir)
+    if os.path.abspath(out_dir).startswith(os.path.join(os.path.abspath(model_dir), "")):
+        raise ParameterError(f"{out_dir} lies inside {model_dir}, which is not changed.")
     loaded = load(model_dir)
     if transform_graph is not None:
         transform_graph_in(transform_graph)
@@ -182,8 +184,9 @@ def _check(
     check_settings(scheme, settings, search)
     if scheme == AUTO and (search is None or not report_examples):
         raise ParameterError(
-            "scheme='auto' needs `label_key` and `max_drop` of a search, and `report_examples` of "
-            f"another split. Received: search={search}, report_examples={report_examples}."
+            "scheme='auto' needs a label (`label_key`), a limit (`max_drop`) and rows of another "
+            f"split (`report_examples`). Received: search={search}, "
+            f"report_examples={list(report_examples or [])}."
         )
     names = search.ladder if search is not None else [scheme]
     if any(get_scheme(name).maker == "tensorrt" for name in names):

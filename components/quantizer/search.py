@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tfx_shrink import lineage
@@ -111,7 +111,7 @@ def search_scheme(
                 },
             }
             return Found(get_scheme(name), Made(made.difference, facts), model_dir)
-    tried = "".join(f"\n  {_line(trial, search)}" for trial in trials)
+    tried = "".join(f"\n  {_line(trial, search.metric)}" for trial in trials)
     raise ModelError(
         f"No scheme of {list(search.ladder)} kept {search.metric} within max_drop="
         f"{search.max_drop} ({search.drop_type}):{tried}\nAllow a larger drop, more trials, or a "
@@ -126,9 +126,25 @@ def _drop(source: float, result: float, search: Search) -> float:
     return worse / abs(source) if source else float("inf")
 
 
-def _line(trial: dict[str, Any], search: Search) -> str:
+def describe_search(found: Mapping[str, Any]) -> str:
+    """Returns the trials and the report of a search as text.
+
+    Args:
+      found: The record's `search`.
+    """
+    report = found["report"]
+    lines = [f"  {_line(trial, found['metric'])}" for trial in found["trials"]]
+    return "\n".join(
+        [
+            f"tried on {found['rows']} rows, where the source has {found['source']:.4f}:",
+            *lines,
+            f"on {report['rows']} other rows: {report['metric']} {report['source']:.4f} -> "
+            f"{report['result']:.4f}",
+        ]
+    )
+
+
+def _line(trial: Mapping[str, Any], metric: str) -> str:
     if "error" in trial:
         return f"{trial['scheme']}: {trial['error']}"
-    return (
-        f"{trial['scheme']}: {search.metric} {trial[search.metric]:.4f}, drop {trial['drop']:.4f}"
-    )
+    return f"{trial['scheme']}: {metric} {trial[metric]:.4f}, drop {trial['drop']:.4f}"

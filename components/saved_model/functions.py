@@ -60,10 +60,11 @@ def load(model_dir: str) -> Any:
             f"{model_dir} holds a TFLite model, which can be neither quantized, pruned nor "
             "trained again. Give the SavedModel that it was made from."
         )
+    absence = "is a file" if tf.io.gfile.exists(model_dir) else "does not exist"
     found = sorted(tf.io.gfile.listdir(model_dir)) if tf.io.gfile.isdir(model_dir) else None
     raise ModelError(
         f"{model_dir} holds no SavedModel: saved_model.pb is missing. "
-        + ("The directory does not exist." if found is None else f"It holds {found}.")
+        + (f"It holds {found}." if found is not None else f"The directory {absence}.")
         + " Give the directory that saved_model.pb lies in."
     )
 

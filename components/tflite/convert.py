@@ -105,7 +105,12 @@ def convert(
         raise ProofError(outcome.message)
     if outcome.kind == "crashed":
         # Where the quantizing converter crashes, the plain one refuses, naming operations.
-        found = conversion_blockers(model_dir, function_name, time_limit=time_limit)
+        found = conversion_blockers(
+            model_dir,
+            function_name,
+            time_limit=time_limit,
+            select_tf_ops=options.select_tf_ops,
+        )
         told = (
             f"What blocks the float conversion: {', '.join(found)}."
             if found
@@ -118,19 +123,23 @@ def convert(
     raise ConversionError(outcome.message)
 
 
-def conversion_blockers(model_dir: str, function_name: str, *, time_limit: float) -> list[str]:
+def conversion_blockers(
+    model_dir: str, function_name: str, *, time_limit: float, select_tf_ops: bool = False
+) -> list[str]:
     """Converts one function to float TFLite on trial and lists what stands in the way.
 
     Args:
       model_dir: The SavedModel's directory.
       function_name: A signature's name, or `functions.CALL_FUNCTION`.
       time_limit: Seconds after which the converter is stopped.
+      select_tf_ops: Whether operations may stay TensorFlow's. Defaults to False.
 
     Returns:
       Names of operations; the converter's message if it named none; empty if it converts.
     """
     with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
-        outcome = _run_converter(work, model_dir, function_name, ConversionOptions(), time_limit)
+        options = ConversionOptions(select_tf_ops=select_tf_ops)
+        outcome = _run_converter(work, model_dir, function_name, options, time_limit)
     if outcome.kind == "converted":
         return []
     return _operations_in(outcome.message) or [outcome.message.strip().splitlines()[0]]

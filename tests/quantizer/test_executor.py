@@ -140,3 +140,35 @@ def test_runtime_parameters_are_checked_when_they_have_their_value(quantizing, n
     quantizing.give_examples("examples")
     quantizing.exec_properties[name] = value
     quantizing.assert_refused(ParameterError, f"Received: {name}={value!r}")
+
+
+def give_labelled_model(quantizing, saved):
+    os.makedirs(quantizing.directory / "trained")
+    os.symlink(saved("keras"), quantizing.directory / "trained" / "Format-Serving")
+    examples = quantizing.give_examples("examples")
+    for seed, split in enumerate(("train", "eval")):
+        x = models.features(60, seed)["x"]
+        labels = x[:, : models.CLASSES].argmax(1)
+        rows.write(f"{examples}/Split-{split}/rows", {"x": x, "label": labels})
+
+
+def test_a_saved_model_scheme_keeps_every_signature_and_says_so(quantizing, saved):
+    give_labelled_model(quantizing, saved)
+    quantizing.exec_properties["scheme"] = "weight_int8"
+    quantizing.run()
+    made = os.path.join(quantizing.model.uri, "Format-Serving")
+    assert list(tf.saved_model.load(made).signatures) == ["serving_default"]
+    text = quantizing.model.get_string_custom_property
+    assert text("compression_scheme") == "weight_int8"
+    assert text("compression_source_signature") == "every signature"
+
+
+def test_auto_decides_on_one_split_and_reports_on_the_other(quantizing, saved):
+    give_labelled_model(quantizing, saved)
+    search = {"label_key": "label", "max_drop": 1.0, "ladder": ["weight_int8", "strip"]}
+    quantizing.exec_properties |= {"scheme": "auto", "search": json_utils.dumps(search)}
+    quantizing.run()
+    assert quantizing.model.get_string_custom_property("compression_scheme") == "weight_int8"
+    (step,) = lineage.read(os.path.join(quantizing.model.uri, "Format-Serving"))
+    assert step["search"]["rows"] == 20
+    assert step["search"]["report"]["rows"] == 60

@@ -127,10 +127,10 @@ def test_a_relative_drop_is_a_share_of_the_sources_metric(saved, splits, tmp_pat
 
 def test_bad_searches_write_nothing(saved, splits, tmp_path):
     out = tmp_path / "out"
-    with pytest.raises(ExamplesError, match="are missing"):
+    with pytest.raises(ExamplesError, match="must be a feature of the rows"):
         run(saved("keras"), splits, out, label_key="lable")
     with pytest.raises(ExamplesError, match="holds text; numbers are needed"):
         run(saved("keras"), splits, out, label_key="text")
-    with pytest.raises(ParameterError, match="needs `label_key` and `max_drop`"):
+    with pytest.raises(ParameterError, match="needs a label"):
         quantize(saved("keras"), str(out), scheme="auto", examples=[splits[0]])
     assert not out.exists()

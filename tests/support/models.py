@@ -31,11 +31,12 @@ def mlp(trained=False):
     """A classifier of "x" with 10,000 weights in matrices of more than 1,024; "probabilities"."""
     tf_keras.utils.set_random_seed(0)
     x = tf_keras.Input([WIDTH], name="x")
-    hidden = tf_keras.layers.Dense(128, "relu")(x)
+    # Named, since Keras counts the layers of a whole process.
+    hidden = tf_keras.layers.Dense(128, "relu", name="dense")(x)
     hidden = tf_keras.layers.Dropout(0.5)(hidden)
-    hidden = tf_keras.layers.Dense(64, "relu")(hidden)
+    hidden = tf_keras.layers.Dense(64, "relu", name="dense_1")(hidden)
     probabilities = tf_keras.layers.Dense(CLASSES, "softmax", name="probabilities")(hidden)
-    model = tf_keras.Model(x, probabilities)
+    model = tf_keras.Model(x, probabilities, name="model")
     # Eagerly, because AutoGraph takes ten seconds to rewrite Keras's training step.
     model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
     if trained:
