@@ -43,7 +43,9 @@ def _run(directory, inputs):
 
 def _interpret(path, inputs):
     """The plain interpreter; integers are rounded and widened by the textbook."""
-    run = tf.lite.Interpreter(path).get_signature_runner("serving_default")
+    interpreter = tf.lite.Interpreter(path)
+    interpreter.allocate_tensors()  # Only then are the default delegates in use.
+    run = interpreter.get_signature_runner("serving_default")
     tensors = {}
     for name, detail in run.get_input_details().items():
         tensors[name] = inputs[name].astype(np.float32)
