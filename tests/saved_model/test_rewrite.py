@@ -162,6 +162,9 @@ def test_beyond_the_limit_of_a_graph_weights_become_variables(
     expected = tf.saved_model.load(three_signatures).signatures["dense"](x)["scores"]
     actual = tf.saved_model.load(out).signatures["dense"](x)["scores"]
     np.testing.assert_allclose(actual, expected, atol=0.02)
+    with CppSession(out) as session:
+        served = session.run("dense", models.features(8))["scores"]
+    np.testing.assert_allclose(served, expected, atol=0.02)
 
 
 def test_the_cpp_loader_refuses_what_is_not_a_model(tmp_path):
