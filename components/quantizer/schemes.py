@@ -9,7 +9,7 @@ TFLite: one dense signature, for devices and for TensorFlow Serving's TFLite mod
 | `float16`       | float16           | float32 (2) | as the model's  | GPUs, download size        |
 | `int8`          | int8, per channel | int8        | as the model's  | CPUs, DSPs                 |
 | `int8_io`       | int8, per channel | int8        | int8 (3)        | Edge TPU, microcontrollers |
-| `int16x8`       | int8, per channel | int16       | as the model's  | DSPs; CPUs 3-8x slower     |
+| `int16x8`       | int8, per channel | int16       | as the model's  | DSPs; CPUs 2-20x slower    |
 | `int4`          | int4 (4)          | float32 (1) | as the model's  | download; needs `[edge]`   |
 | `edge_recipe`   | as the recipe     | the same    | as the recipe   | mixtures; needs `[edge]`   |
 
