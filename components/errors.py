@@ -26,7 +26,7 @@ class ProofError(ModelError):
 
 
 class PublishError(ShrinkError):
-    """A model could not be published; nothing became visible to a server."""
+    """A model could not be written where it was asked for; no server can see any of it."""
 
 
 class RunError(ShrinkError):

@@ -75,9 +75,9 @@ def quantize(
 
     `out_dir` is written only after the result has run, beside its source, on rows that were not
     used for calibration; on a local disk it appears whole, on others the file that makes it a model
-    is written last. A TFLite scheme writes one file under two
-    names, `tflite` for TFMA and `model.tflite` for TensorFlow Serving; a SavedModel scheme writes a
-    SavedModel with all signatures. Both carry the compression record.
+    is written last. A TFLite scheme writes one file under two names, `tflite` for TFMA and
+    `model.tflite` for TensorFlow Serving; a SavedModel scheme writes a SavedModel with all
+    signatures. Both carry the compression record.
 
     Example:
       ```python
@@ -110,7 +110,9 @@ def quantize(
       Sizes, what was converted and how far its outputs moved.
 
     Raises:
-      ParameterError: A parameter is out of its range, or `out_dir` is not empty.
+      ParameterError: A parameter is out of its range, or `out_dir` is not empty or lies inside
+        `model_dir`.
+      PublishError: `out_dir` cannot be written.
       ModelError: There is no SavedModel, no function of it converts, the machine lacks what the
         scheme needs, or `"auto"` found nothing good enough.
       ExamplesError: There are no rows, or they lack what the model reads.

@@ -1,6 +1,6 @@
-"""The precisions that the Quantizer knows, and its other parameters.
+"""The precisions that the Quantizer knows.
 
-TFLite: one dense signature, for devices and for TensorFlow Serving's TFLite mode.
+TFLite: one function over dense features, for devices and for TensorFlow Serving's TFLite mode.
 
 | scheme          | weights           | activations | inputs, outputs | profits, or what it costs  |
 |-----------------|-------------------|-------------|-----------------|----------------------------|

@@ -20,7 +20,21 @@ _SAVES = "Saves disk, transfer and loading; TensorFlow computes in float32 as be
 
 
 def make_stripped(source: Source, scheme: Scheme, settings: Settings, out_dir: str) -> Made:
-    """Removes what only training needs; see `saved_model.strip`."""
+    """Removes what only training needs; see `saved_model.strip`.
+
+    Args:
+      source: The model and its rows.
+      scheme: `strip`.
+      settings: The Quantizer's parameters.
+      out_dir: The directory to write.
+
+    Returns:
+      How far the outputs moved, which is not at all, and what to record.
+
+    Raises:
+      ExamplesError: No signature that predicts could be run on the rows.
+      ProofError: A signature was lost or answers otherwise in names or shapes.
+    """
     strip(source.model_dir, out_dir)
     return _proven(source, out_dir, {})
 
