@@ -14,7 +14,7 @@ from tfx_shrink.measure.child import ChildRun, run_child
 from tfx_shrink.measure.difference import output_difference
 from tfx_shrink.pipelines.digits.preprocessing import IMAGE
 from tfx_shrink.pipelines.digits.trainer import PROBABILITIES
-from tfx_shrink.quantizer.source import rows_to_draw
+from tfx_shrink.proof.source import rows_to_draw
 from tfx_shrink.tflite.interpreter import TFLiteModel
 
 TIME_LIMIT = 1.15

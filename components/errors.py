@@ -25,6 +25,14 @@ class ProofError(ModelError):
     """A converted model does not run, holds NaN, or is not what was asked for."""
 
 
+class TrainingError(ShrinkError):
+    """Training cannot start or did not succeed; nothing of it was kept."""
+
+
+class UntrainableError(TrainingError):
+    """A model, or its label, does not allow training at all."""
+
+
 class PublishError(ShrinkError):
     """A model could not be written where it was asked for; no server can see any of it."""
 

@@ -14,9 +14,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfx_shrink.errors import ModelError
+
 RECORD_PATH = os.path.join("assets.extra", "compression.json")
 _PACKAGES = ("tfx-shrink", "tensorflow", "tf-keras", "tfx")
 _CHUNK = 1 << 20
+# Schemes of the Quantizer that leave every weight a float variable.
+_KEEPS_WEIGHTS = ("strip",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +76,29 @@ def _digest(path: str) -> tuple[int, str]:
             digest.update(chunk)
             size += len(chunk)
     return size, digest.hexdigest()
+
+
+def require_order(model_dir: str, technique: str) -> None:
+    """Checks that a technique may follow those that a model's record names.
+
+    Weights that were quantized can be neither pruned nor trained. Pruned or distilled ones can be
+    quantized, and pruned again.
+
+    Args:
+      model_dir: The model that goes in.
+      technique: What is to be done, such as `"prune"`.
+
+    Raises:
+      ModelError: It may not follow; the text says what to do.
+    """
+    done = [step["technique"] for step in read(model_dir)]
+    if technique in ("prune", "distill") and "quantize" in done:
+        scheme = read(model_dir)[done.index("quantize")]["parameters"].get("scheme")
+        if scheme not in _KEEPS_WEIGHTS:
+            raise ModelError(
+                f"{model_dir} was quantized (scheme={scheme!r}); {technique} needs float weights. "
+                "Give the model that it was made from, and quantize the result."
+            )
 
 
 def read(model_dir: str) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Decodes serialized tf.Examples into the tensors that a function reads."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,15 +39,53 @@ def decode_rows(
     Raises:
       ExamplesError: The rows lack a feature that is read, or hold it in another shape or type.
     """
+    decode = make_decoder(
+        rows,
+        inputs,
+        transform_graph=transform_graph,
+        schema=schema,
+        from_transform=from_transform,
+    )
+    return {name: value.numpy() for name, value in decode(tf.constant(list(rows))).items()}
+
+
+def make_decoder(
+    rows: Sequence[bytes],
+    inputs: Mapping[str, tf.TensorSpec],
+    *,
+    transform_graph: str | None = None,
+    schema: str | None = None,
+    from_transform: bool = False,
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Returns what decodes batches of rows like these, also inside a tf.data pipeline.
+
+    Args:
+      rows: Some of the rows; they show which features there are and whether they are raw.
+      inputs: As for `decode_rows`.
+      transform_graph: As for `decode_rows`.
+      schema: As for `decode_rows`.
+      from_transform: As for `decode_rows`.
+
+    Returns:
+      A function from serialized tf.Examples `[rows]` to tensors `[rows, ...]` by input name.
+
+    Raises:
+      ExamplesError: The rows lack a feature that is read.
+    """
     present = feature_kinds(rows)
     if transform_graph is not None:
         import tensorflow_transform as tft  # Takes seconds, and only raw rows need it.
 
         graph = tft.TFTransformOutput(transform_graph)
         if _are_raw(present, graph, from_transform):
-            features = _transform(rows, graph)
-            _require(inputs, sorted(features), "after the transform graph", hint="")
-            return {name: _dense(features[name], name, spec) for name, spec in inputs.items()}
+            layer, raw_spec = graph.transform_features_layer(), graph.raw_feature_spec()
+
+            def transform(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+                features = layer(_parse(serialized, raw_spec))
+                _require(inputs, sorted(features), "after the transform graph", hint="")
+                return {name: _dense(features[name], name, spec) for name, spec in inputs.items()}
+
+            return transform
     spec_of = _schema_features(schema) if schema is not None else {}
     spec = {name: spec_of.get(name) or _feature(name, wanted) for name, wanted in inputs.items()}
     _require(
@@ -58,8 +96,12 @@ def decode_rows(
         if transform_graph is None
         else "",
     )
-    features = _parse(rows, spec)
-    return {name: _dense(features[name], name, wanted) for name, wanted in inputs.items()}
+
+    def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        features = _parse(serialized, spec)
+        return {name: _dense(features[name], name, wanted) for name, wanted in inputs.items()}
+
+    return parse
 
 
 def feature_kinds(rows: Sequence[bytes]) -> dict[str, str]:
@@ -104,13 +146,9 @@ def _known(present: Mapping[str, str], spec: Mapping[str, Any]) -> int:
     )
 
 
-def _transform(rows: Sequence[bytes], graph: Any) -> dict[str, Any]:
-    return graph.transform_features_layer()(_parse(rows, graph.raw_feature_spec()))
-
-
-def _parse(rows: Sequence[bytes], spec: Mapping[str, Any]) -> dict[str, Any]:
+def _parse(serialized: tf.Tensor, spec: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        return tf.io.parse_example(tf.constant(list(rows), tf.string), dict(spec))
+        return tf.io.parse_example(serialized, dict(spec))
     except (tf.errors.InvalidArgumentError, ValueError) as error:
         raise ExamplesError(f"The Examples cannot be parsed: {_first_line(error)}") from error
 
@@ -165,21 +203,23 @@ def _feature(name: str, spec: tf.TensorSpec) -> Any:
     )
 
 
-def _dense(tensor: Any, name: str, spec: tf.TensorSpec) -> np.ndarray:
+def _dense(tensor: Any, name: str, spec: tf.TensorSpec) -> tf.Tensor:
     if isinstance(tensor, tf.SparseTensor):
         width = spec.shape[1] if spec.shape.rank == 2 else None
-        if width is not None and tensor.dense_shape[1] < width:
-            tensor = tf.sparse.reset_shape(tensor, [tensor.dense_shape[0], width])
+        if width is not None:
+            count, widest = tensor.dense_shape[0], tensor.dense_shape[1]
+            tensor = tf.sparse.reset_shape(tensor, [count, tf.maximum(widest, width)])
         tensor = tf.sparse.to_dense(tensor)
     elif isinstance(tensor, tf.RaggedTensor):
         tensor = tensor.to_tensor()
-    array = tf.cast(tensor, spec.dtype).numpy() if spec.dtype != tf.string else tensor.numpy()
-    shape = [len(array), *(-1 if size is None else size for size in spec.shape[1:])]
+    if spec.dtype != tf.string:
+        tensor = tf.cast(tensor, spec.dtype)
+    shape = [tf.shape(tensor)[0], *(-1 if size is None else size for size in spec.shape[1:])]
     try:
-        return array.reshape(shape)
-    except ValueError as error:
+        return tf.reshape(tensor, shape)
+    except (tf.errors.InvalidArgumentError, ValueError) as error:
         raise ExamplesError(
-            f"Feature {name!r} has the shape {array.shape}; the model reads {spec.shape}."
+            f"Feature {name!r} has the shape {tuple(tensor.shape)}; the model reads {spec.shape}."
         ) from error
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfx_shrink.errors import ExamplesError, ParameterError
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_FILES_AT_ONCE = 8
 
 
 def list_files(patterns: Sequence[str]) -> list[str]:
@@ -33,15 +34,39 @@ def list_files(patterns: Sequence[str]) -> list[str]:
     return files
 
 
+def read_dataset(files: Sequence[str], seed: int | tf.Tensor) -> tf.data.Dataset:
+    """Returns the serialized tf.Examples of TFRecord files, files mixed with each other.
+
+    Args:
+      files: Paths, each file gzipped or not.
+      seed: Chooses another order of files; a tensor inside another dataset.
+    """
+    compressions = ["GZIP" if _is_gzipped(path) else "" for path in files]
+    pairs = tf.data.Dataset.from_tensor_slices((list(files), compressions))
+    return pairs.shuffle(len(files), seed=seed).interleave(
+        lambda path, compression: tf.data.TFRecordDataset(path, compression_type=compression),
+        cycle_length=min(len(files), _FILES_AT_ONCE),
+    )
+
+
+def count_rows(files: Sequence[str]) -> int:
+    """Returns how many rows TFRecord files hold, by reading them once."""
+    return sum(sum(1 for _ in read_rows(path)) for path in files)
+
+
 def read_rows(path: str) -> Iterator[bytes]:
     """Yields the serialized tf.Examples of one TFRecord file, gzipped or not.
 
     Raises:
       ExamplesError: It is another kind of file, or damaged.
     """
-    with tf.io.gfile.GFile(path, "rb") as file:
-        compression = "GZIP" if file.read(2) == _GZIP_MAGIC else ""
+    compression = "GZIP" if _is_gzipped(path) else ""
     try:
         yield from tf.data.TFRecordDataset(path, compression_type=compression).as_numpy_iterator()
     except tf.errors.DataLossError as error:
         raise ExamplesError(f"{path} is no TFRecord file, or is damaged.") from error
+
+
+def _is_gzipped(path: str) -> bool:
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return file.read(2) == _GZIP_MAGIC

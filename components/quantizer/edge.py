@@ -15,10 +15,10 @@ import numpy as np
 
 from tfx_shrink.errors import ConversionError, ModelError, ParameterError, ProofError
 from tfx_shrink.measure.difference import OutputDifference
+from tfx_shrink.proof.source import Source
 from tfx_shrink.quantizer.made import Made
 from tfx_shrink.quantizer.schemes import EDGE_RECIPE, Scheme
 from tfx_shrink.quantizer.settings import Settings
-from tfx_shrink.quantizer.source import Source
 from tfx_shrink.quantizer.to_tflite import make_first
 from tfx_shrink.saved_model.functions import ServedFunction
 from tfx_shrink.tflite.contents import constant_bytes, layer_names

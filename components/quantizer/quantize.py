@@ -16,12 +16,12 @@ from tfx_shrink.examples.decode import transform_graph_in
 from tfx_shrink.examples.files import list_files
 from tfx_shrink.examples.sample import sample_rows
 from tfx_shrink.measure.difference import OutputDifference
+from tfx_shrink.proof.source import Source, make_source, rows_to_draw
 from tfx_shrink.quantizer.edge import check_edge, check_recipe, make_edge
 from tfx_shrink.quantizer.made import Made
 from tfx_shrink.quantizer.schemes import AUTO, Scheme, get_scheme
 from tfx_shrink.quantizer.search import search_scheme
 from tfx_shrink.quantizer.settings import Search, Settings, check_settings
-from tfx_shrink.quantizer.source import Source, make_source, rows_to_draw
 from tfx_shrink.quantizer.tensorrt import check_tensorrt, make_tensorrt
 from tfx_shrink.quantizer.to_saved_model import make_rewritten, make_stripped
 from tfx_shrink.quantizer.to_tflite import make_tflite

@@ -9,11 +9,11 @@ from typing import Any
 from tfx_shrink import lineage
 from tfx_shrink.errors import ModelError, ShrinkError
 from tfx_shrink.measure.metrics import METRICS
+from tfx_shrink.proof.predictions import check_output, predict, read_labels
+from tfx_shrink.proof.source import Source
 from tfx_shrink.quantizer.made import Made
-from tfx_shrink.quantizer.predictions import check_output, predict, read_labels
 from tfx_shrink.quantizer.schemes import Scheme, get_scheme
 from tfx_shrink.quantizer.settings import Search
-from tfx_shrink.quantizer.source import Source
 
 Make = Callable[[Scheme, str], Made]
 

@@ -12,11 +12,11 @@ import tensorflow as tf
 
 from tfx_shrink.errors import ModelError
 from tfx_shrink.examples.batches import batch_size, full_batches
+from tfx_shrink.proof.signatures import prove_signatures
+from tfx_shrink.proof.source import Source
 from tfx_shrink.quantizer.made import Made
-from tfx_shrink.quantizer.prove_signatures import prove_signatures
 from tfx_shrink.quantizer.schemes import Scheme
 from tfx_shrink.quantizer.settings import Settings
-from tfx_shrink.quantizer.source import Source
 from tfx_shrink.saved_model.blockers import blockers
 from tfx_shrink.saved_model.functions import (
     CALL_FUNCTION,

@@ -7,11 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfx_shrink.errors import ProofError
+from tfx_shrink.proof.signatures import prove_signatures
+from tfx_shrink.proof.source import Source
 from tfx_shrink.quantizer.made import Made
-from tfx_shrink.quantizer.prove_signatures import prove_signatures
 from tfx_shrink.quantizer.schemes import Scheme
 from tfx_shrink.quantizer.settings import Settings
-from tfx_shrink.quantizer.source import Source
 from tfx_shrink.quantizer.weights import narrow, widen
 from tfx_shrink.saved_model.rewrite import Rewritten, rewrite
 from tfx_shrink.saved_model.strip import strip

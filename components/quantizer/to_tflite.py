@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 from tfx_shrink.errors import ConversionError, ExamplesError, ModelError, ProofError
+from tfx_shrink.proof.source import Source, reads_serialized
 from tfx_shrink.quantizer.made import Made
 from tfx_shrink.quantizer.schemes import Scheme
 from tfx_shrink.quantizer.settings import Settings
-from tfx_shrink.quantizer.source import Source, reads_serialized
 from tfx_shrink.saved_model.blockers import blockers
 from tfx_shrink.saved_model.functions import (
     PREPROCESSING_SIGNATURES,

@@ -58,7 +58,7 @@ def load(model_dir: str) -> Any:
     if tf.io.gfile.exists(os.path.join(model_dir, "tflite")):
         raise ModelError(
             f"{model_dir} holds a TFLite model, which can be neither quantized, pruned nor "
-            "trained again. Give the SavedModel that it was made from."
+            "trained again. Give the SavedModel that it was made from: prune before quantizing."
         )
     absence = "is a file" if tf.io.gfile.exists(model_dir) else "does not exist"
     found = sorted(tf.io.gfile.listdir(model_dir)) if tf.io.gfile.isdir(model_dir) else None
@@ -111,15 +111,27 @@ def _signature(name: str, concrete: Any) -> ServedFunction:
     )
 
 
-def _call_function(loaded: Any) -> ServedFunction | None:
-    """The inference trace of the model's own call function, if its inputs have names."""
+def training_function(loaded: Any) -> ServedFunction | None:
+    """Returns the model's own call function in training mode, if it was saved with one.
+
+    In training mode dropout drops and batch normalization takes its statistics from the batch.
+
+    Args:
+      loaded: A model as `load` returned it.
+    """
+    return _call_function(loaded, training=True)
+
+
+def _call_function(loaded: Any, training: bool = False) -> ServedFunction | None:
+    """A trace of the model's own call function, if its inputs have names."""
     # Keras saves the first of these with its outputs named after the output layers.
     for attribute in ("_default_save_signature", CALL_FUNCTION):
         function = getattr(loaded, attribute, None)
         for concrete in getattr(function, "concrete_functions", [function] if function else []):
             arguments, keywords = concrete.structured_input_signature
-            if not arguments or any(arguments[1:]) or any(keywords.values()):
-                continue  # A trace for training, or one that needs more than the features.
+            set_values = [value for value in (*arguments[1:], *keywords.values()) if value]
+            if not arguments or set_values != ([True] if training else []):
+                continue  # A trace for the other mode, or one that needs more than the features.
             inputs = _input_specs(arguments[0])
             outputs = _output_specs(concrete.structured_outputs, loaded)
             if inputs and outputs:

@@ -1,13 +1,14 @@
-"""What a scheme is given: a loaded model, and rows to calibrate on and to prove with."""
+"""What a technique is given: a loaded model, and rows to calibrate on and to prove with."""
 
 import dataclasses
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfx_shrink.errors import ExamplesError
-from tfx_shrink.examples.decode import decode_rows
+from tfx_shrink.examples.decode import make_decoder
 from tfx_shrink.examples.sample import Sample
 from tfx_shrink.saved_model.functions import PREPROCESSING_SIGNATURES, ServedFunction
 
@@ -69,9 +70,20 @@ class Source:
                 )
             (name,) = function.inputs
             return {name: np.array(rows, object)}
-        return decode_rows(
-            rows,
-            function.inputs,
+        decode = self.decoder(function.inputs)
+        return {name: value.numpy() for name, value in decode(tf.constant(rows)).items()}
+
+    def decoder(
+        self, inputs: Mapping[str, tf.TypeSpec]
+    ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+        """Returns what decodes batches of serialized rows into `inputs`.
+
+        Raises:
+          ExamplesError: The rows lack one of them.
+        """
+        return make_decoder(
+            self.sample.rows,
+            inputs,
             transform_graph=self.transform_graph,
             schema=self.schema,
             from_transform=self.sample.from_transform,

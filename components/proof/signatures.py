@@ -9,8 +9,9 @@ import tensorflow as tf
 from tfx_shrink.errors import ExamplesError, ProofError
 from tfx_shrink.examples.batches import run_in_batches
 from tfx_shrink.measure.difference import OutputDifference, output_difference
-from tfx_shrink.quantizer.source import Source
+from tfx_shrink.proof.source import Source
 from tfx_shrink.saved_model.functions import (
+    CALL_FUNCTION,
     PREPROCESSING_SIGNATURES,
     ServedFunction,
     get_function,
@@ -44,7 +45,8 @@ def prove_signatures(
     Args:
       source: The model and its rows.
       result_dir: The SavedModel that was made of it.
-      names: The signatures that were kept. Defaults to None: all of the source's.
+      names: The signatures that were kept. Defaults to None: all of the source's. Where both have a
+        call function of their own, it is compared too.
 
     Returns:
       Differences and reasons, signature by signature.
@@ -54,15 +56,18 @@ def prove_signatures(
       ExamplesError: No signature that predicts could be run on these rows.
     """
     result = load(result_dir)
+    sources = {function.name: function for function in list_functions(source.loaded)}
     kept = {function.name for function in list_functions(result)}
     found: dict[str, OutputDifference] = {}
     not_run: dict[str, str] = {}
-    for name in names or sorted(
-        source.loaded.signatures, key=lambda name: (name != "serving_default", name)
-    ):
+    asked = list(names or [name for name in sources if name != CALL_FUNCTION])
+    if CALL_FUNCTION in sources.keys() & kept:
+        # Rows that Transform wrote suit no signature over raw Examples.
+        asked.append(CALL_FUNCTION)
+    for name in asked:
         if name not in kept:
             raise ProofError(f"Signature {name!r} was lost; the result has {sorted(kept)}.")
-        function = get_function(source.loaded, name)
+        function = sources[name]
         try:
             rows = source.proof_rows(function)
             expected = _run(function, rows)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfx_shrink.errors import ExamplesError, ParameterError
+from tfx_shrink.errors import ParameterError
 from tfx_shrink.examples.batches import run_in_batches
-from tfx_shrink.examples.decode import decode_rows, feature_kinds, shortened, transformed_types
-from tfx_shrink.quantizer.source import Source
+from tfx_shrink.examples.labels import make_label_decoder
+from tfx_shrink.proof.source import Source
 from tfx_shrink.saved_model.functions import (
     PREPROCESSING_SIGNATURES,
     ServedFunction,
@@ -19,8 +19,6 @@ from tfx_shrink.saved_model.functions import (
     load,
 )
 from tfx_shrink.tflite.interpreter import TFLiteModel
-
-_LABEL_TYPES = {"int64_list": tf.int64, "float_list": tf.float32}
 
 
 def check_output(source: Source, output_name: str | None) -> None:
@@ -87,25 +85,14 @@ def read_labels(source: Source, rows: Sequence[bytes], label_key: str) -> np.nda
     Raises:
       ExamplesError: There is no such feature, or it holds text.
     """
-    made = transformed_types(source.transform_graph) if source.transform_graph else {}
-    dtype = made.get(label_key)
-    if dtype is None:
-        kinds = feature_kinds(rows)
-        if label_key not in kinds:
-            raise ExamplesError(
-                f"`label_key` must be a feature of the rows, which hold {shortened(kinds)}. "
-                f"Received: label_key={label_key!r}."
-            )
-        dtype = _LABEL_TYPES.get(kinds[label_key])
-    if dtype not in _LABEL_TYPES.values():
-        raise ExamplesError(f"Label {label_key!r} holds text; numbers are needed.")
-    return decode_rows(
+    decode = make_label_decoder(
         rows,
-        {label_key: tf.TensorSpec([None], dtype)},
-        transform_graph=source.transform_graph if label_key in made else None,
+        label_key,
+        transform_graph=source.transform_graph,
         schema=source.schema,
         from_transform=source.sample.from_transform,
-    )[label_key]
+    )
+    return decode(tf.constant(list(rows))).numpy()
 
 
 def _chosen(function: ServedFunction, output_name: str | None) -> str | None:

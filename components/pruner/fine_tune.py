@@ -1,0 +1,202 @@
+"""Pruning single weights while the model trains on: through TFMOT, or by masks of our own."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_model_optimization as tfmot
+import tf_keras
+
+from tfx_shrink.errors import ModelError, UntrainableError
+from tfx_shrink.pruner.job import Job
+from tfx_shrink.pruner.masking import MaskWeights
+from tfx_shrink.pruner.schedule import Schedule, make_schedule
+from tfx_shrink.pruner.selection import Selection
+from tfx_shrink.pruner.settings import Settings
+from tfx_shrink.pruner.tuning import Ready, train_on
+from tfx_shrink.pruner.wrapping import wrap
+from tfx_shrink.saved_model.functions import (
+    CALL_FUNCTION,
+    ServedFunction,
+    get_function,
+    load,
+    training_function,
+)
+from tfx_shrink.saved_model.weights import list_weights
+from tfx_shrink.training.opened import OpenedModel
+from tfx_shrink.training.served_network import ServedNetwork
+
+
+@dataclasses.dataclass(frozen=True)
+class FineTuned:
+    """What training pruned.
+
+    Attributes:
+      names: The weights that were pruned.
+      skipped: Why weights that were asked for were not, by name.
+      facts: What to write into the compression record: which path ran and why, the engine, the
+        schedule, loss and optimizer, steps.
+    """
+
+    names: list[str]
+    skipped: dict[str, str]
+    facts: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Pruning(Ready):
+    """A network that prunes itself while it trains.
+
+    Attributes:
+      weights: Its variables, by name.
+      names: The weights that are pruned.
+      skipped: Why others are not, by name.
+      path: `"keras"`, the layers that Keras loads, or `"call_function"`, the SavedModel's own.
+      path_reason: Why this one.
+      engine: `"tfmot"` or `"masks"`.
+      schedule: How sparse each step leaves the weights.
+    """
+
+    weights: Mapping[str, tf.Variable]
+    names: list[str]
+    skipped: dict[str, str]
+    path: str
+    path_reason: str
+    engine: str
+    schedule: Schedule
+
+
+def fine_tune(job: Job, selection: Selection) -> FineTuned:
+    """Trains a job's model on while its weights are pruned; the opened model gets them.
+
+    TFMOT wraps the layers that Keras loads. What TFMOT does not do, one sparsity over all tensors
+    together, and what Keras did not save is pruned by masks of the same schedule.
+
+    Args:
+      job: The model, its rows and parameters.
+      selection: The weights to prune.
+
+    Returns:
+      What was pruned and how.
+
+    Raises:
+      UntrainableError: There is no label, no loss follows, or no gradient reaches a weight.
+      ExamplesError: The rows lack the label.
+      TrainingError: The loss is not finite.
+    """
+    names = [weight.name for weight in selection.weights]
+
+    def prepare(function: ServedFunction, features: Any, num_steps: int) -> _Pruning:
+        settings = job.settings
+        schedule = make_schedule(settings.schedule, settings.sparsity, num_steps)
+        if job.opened.keras is None:
+            reason = job.opened.why_not_keras or ""
+            return _served(job.opened, names, settings, schedule, function, features, reason)
+        try:
+            return _keras(job.opened.keras.network, names, settings, schedule)
+        except (ModelError, NotImplementedError, TypeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            return _served(job.opened, names, settings, schedule, function, features, reason)
+
+    done = train_on(job, prepare)
+    pruning: _Pruning = done.ready
+    for name, variable in job.opened.variables.items():
+        variable.assign(pruning.weights[name].numpy())
+    return FineTuned(
+        pruning.names,
+        pruning.skipped,
+        {
+            "path": pruning.path,
+            "path_reason": pruning.path_reason,
+            "engine": pruning.engine,
+            "schedule": dataclasses.asdict(pruning.schedule),
+            **done.facts,
+        },
+    )
+
+
+def _keras(
+    network: tf_keras.Model, names: list[str], settings: Settings, schedule: Schedule
+) -> _Pruning:
+    plain = tf_keras.models.clone_model(network)
+    plain.set_weights(network.get_weights())
+    weights = {variable.name.split(":")[0]: variable for variable in plain.weights}
+    reason = "Keras loads it, and its layers can be cloned"
+    if settings.scope == "global":
+        return _masked(plain, weights, names, settings, schedule, "keras", reason)
+    wrapped = wrap(plain, names, settings.pattern, schedule)
+    return _Pruning(
+        network=wrapped.network,
+        callbacks=[tfmot.sparsity.keras.UpdatePruningStep()],
+        weights=weights,
+        names=wrapped.names,
+        skipped=wrapped.skipped,
+        path="keras",
+        path_reason=reason,
+        engine="tfmot",
+        schedule=schedule,
+    )
+
+
+def _served(
+    opened: OpenedModel,
+    names: list[str],
+    settings: Settings,
+    schedule: Schedule,
+    function: ServedFunction,
+    features: Any,
+    reason: str,
+) -> _Pruning:
+    loaded = load(opened.model_dir)  # Anew, for the strategy to place its variables.
+    inference = get_function(loaded, function.name)
+    training = training_function(loaded) if function.name == CALL_FUNCTION else None
+    weights = {weight.name: weight.variable for weight in list_weights(loaded)}
+    read = {id(variable) for variable in (training or inference).concrete.graph.variables}
+    trainable = [
+        variable for variable in weights.values() if variable.trainable and id(variable) in read
+    ]
+    network = ServedNetwork(loaded, inference, training, trainable)
+    _require_gradients(network, features, {name: weights[name] for name in names})
+    return _masked(network, weights, names, settings, schedule, "call_function", reason)
+
+
+def _masked(
+    network: tf_keras.Model,
+    weights: Mapping[str, tf.Variable],
+    names: list[str],
+    settings: Settings,
+    schedule: Schedule,
+    path: str,
+    reason: str,
+) -> _Pruning:
+    masks = MaskWeights(
+        [weights[name] for name in names], settings.pattern, settings.scope, schedule
+    )
+    return _Pruning(
+        network=network,
+        callbacks=[masks],
+        tracked=masks.tracked,
+        weights=weights,
+        names=names,
+        skipped={},
+        path=path,
+        path_reason=reason,
+        engine="masks",
+        schedule=schedule,
+    )
+
+
+def _require_gradients(
+    network: tf_keras.Model, features: Any, weights: Mapping[str, tf.Variable]
+) -> None:
+    with tf.GradientTape() as tape:
+        outputs = tf.nest.flatten(network(features, training=True))
+        total = tf.add_n([tf.reduce_sum(tf.cast(output, tf.float32)) for output in outputs])
+    gradients = tape.gradient(total, list(weights.values()))
+    without = [name for name, found in zip(weights, gradients, strict=True) if found is None]
+    if without:
+        raise UntrainableError(
+            f"No gradient reaches {without}, so they cannot be trained. Use method='one_shot', or "
+            "leave them out by `skip_layers`."
+        )
