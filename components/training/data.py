@@ -83,11 +83,12 @@ def read_training_data(
             f"The model insists on batches of {size} rows; there are {count} rows. Give more."
         )
 
-    # AutoGraph warns of what it does not understand, and there is nothing for it to do.
+    # There is nothing here for AutoGraph, which would trace the arithmetic of file names too.
     @tf.autograph.experimental.do_not_convert
     def rows_and_labels(batch: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         return decode(batch), decode_label(batch)
 
+    @tf.autograph.experimental.do_not_convert
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
         order = tf.constant(seed, tf.int64) + number
         return (
