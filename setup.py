@@ -77,6 +77,7 @@ setup(
         "numpy>=1.22,<2",
         "tensorflow>=2.16.2,<2.17",
         "tensorflow-model-analysis>=0.47,<0.48",
+        "tensorflow-model-optimization>=0.8.1,<0.9",
         "tf-keras~=2.16.0",
         "tfx>=1.16,<1.17",
     ],

@@ -10,12 +10,14 @@ from tfx_shrink.version import __version__
 
 if TYPE_CHECKING:
     from tfx_shrink.bucket_pusher.component import BucketPusher
+    from tfx_shrink.pruner.component import Pruner
     from tfx_shrink.quantizer.component import Quantizer
 
-__all__ = ["BucketPusher", "Quantizer", "__version__"]
+__all__ = ["BucketPusher", "Pruner", "Quantizer", "__version__"]
 
 _HOMES = {
     "BucketPusher": "tfx_shrink.bucket_pusher.component",
+    "Pruner": "tfx_shrink.pruner.component",
     "Quantizer": "tfx_shrink.quantizer.component",
 }
 

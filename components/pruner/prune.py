@@ -28,6 +28,8 @@ from tfx_shrink.training.checkpoints import work_key
 from tfx_shrink.training.opened import open_model
 from tfx_shrink.training.user_code import code_digest
 
+# What user code may define; `prune` says what each does.
+USER_FUNCTIONS = ("input_fn", "compile_fn", "signatures_fn")
 # Rows on which the result answers beside its source.
 _PROOF_ROWS = 200
 

@@ -8,6 +8,7 @@ from tfx_shrink.errors import ParameterError
 from tfx_shrink.quantizer.executor import Executor
 from tfx_shrink.quantizer.schemes import AUTO
 from tfx_shrink.quantizer.settings import Settings, as_search, check_settings
+from tfx_shrink.tfx_seam.artifacts import check_split_names
 from tfx_shrink.tfx_seam.components import (
     BaseBeamComponent,
     BaseChannel,
@@ -172,12 +173,8 @@ class Quantizer(BaseBeamComponent):
             )
         if isinstance(max_output_difference, int):
             parameters["max_output_difference"] = float(max_output_difference)
-        for name, value in (("splits", splits), ("report_splits", report_splits)):
-            if isinstance(value, str) or not value:
-                raise ParameterError(
-                    f"`{name}` must be a sequence of at least one split's name, such as ['train']. "
-                    f"Received: {name}={value!r}."
-                )
+        check_split_names("splits", splits)
+        check_split_names("report_splits", report_splits)
         super().__init__(
             QuantizerSpec(
                 base_model=base_model,
