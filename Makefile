@@ -40,7 +40,7 @@ format: setup ## Format the code and apply safe lint fixes
 benchmark-quantizer: setup ## Measure what every scheme saves and costs (15 minutes)
 	$(BIN)/python benchmarks/quantizer.py
 
-benchmark-pruner: setup ## Measure pruning beside a float model trained as long (10 minutes)
+benchmark-pruner: setup ## Measure what pruning saves and costs (15 minutes)
 	$(BIN)/python benchmarks/pruner.py
 
 lock: ## Resolve the lock again; LOCK_ARGS=--upgrade moves every version

@@ -1,6 +1,6 @@
 """Measures what pruning saves and costs, beside a float model that was trained for as long.
 
-Two networks are trained, with three seeds each: the digits pipeline's, and one over Chicago's taxi
+Two networks are trained, with several seeds each: the digits pipeline's, and one over Chicago's taxi
 trips, whose words and places go through tables and embeddings. Each is saved as Keras saves it, and
 as TFX's module files do, without Keras's metadata. From there they go on for as many epochs again,
 with a new optimizer of the same settings: dense, which is the control, and pruned by every pattern.
@@ -56,7 +56,8 @@ GZIP_LIMIT = 2.5
 CHANNEL_BYTES_LIMIT, CHANNEL_LATENCY_LIMIT = 0.45, 0.75
 ONE_SHOT_TOLERANCE = 0.01
 
-SEEDS = (1, 2, 3)
+# One run of the small network differs from the next by half a point.
+SEEDS = {"digits CNN": (1, 2, 3, 4, 5), "taxi MLP": (1, 2, 3)}
 ROUNDS = 300
 KERAS, PUBLIC = "model.save", "tf.saved_model.save"
 _Z_95 = 1.96
@@ -203,11 +204,11 @@ TASKS = {"digits CNN": digits_task, "taxi MLP": taxi_task}
 def make_results(kind: str, seed: int, root: str) -> Made:
     """Trains a model, trains it on, and prunes it in every way."""
     tf.config.threading.set_intra_op_parallelism_threads(1)
-    task = TASKS[kind](root)
+    task, is_first = TASKS[kind](root), seed == SEEDS[kind][0]
     sources = {KERAS: os.path.join(root, "keras"), PUBLIC: os.path.join(root, "public")}
     control = os.path.join(root, "control")
     train(task, seed, sources, control)
-    results = {DENSE: measure(task, control, seed, stripped_size(control), [], 0.0)}
+    results = {DENSE: measure(task, control, is_first, stripped_size(control), [], 0.0)}
     for number, variant in enumerate(VARIANTS):
         out = os.path.join(root, f"pruned-{number}")
         done = prune(
@@ -225,7 +226,7 @@ def make_results(kind: str, seed: int, root: str) -> Made:
             seed=seed,
         )
         pruned = [] if variant.pattern == CHANNEL else list(done.by_weight)
-        results[variant] = measure(task, out, seed, model_size(out), pruned, done.sparsity)
+        results[variant] = measure(task, out, is_first, model_size(out), pruned, done.sparsity)
     row = {name: np.asarray(values[:1]) for name, values in task.features.items()}
     return Made(results, row)
 
@@ -260,7 +261,7 @@ def signatures_fn(task: Task) -> dict[str, Callable[..., Any]] | None:
 def measure(
     task: Task,
     model_dir: str,
-    seed: int,
+    is_first: bool,
     size: ModelSize,
     pruned: Collection[str],
     sparsity: float,
@@ -276,7 +277,7 @@ def measure(
     tflite = f"{model_dir}-dynamic_range"
     quantize(model_dir, tflite, scheme="dynamic_range", **rows)
     float_tflite = None
-    if seed == SEEDS[0]:
+    if is_first:
         float_tflite = os.path.join(f"{model_dir}-float32", "tflite")
         quantize(model_dir, os.path.dirname(float_tflite), scheme="float32", **rows)
     return Result(
@@ -405,7 +406,7 @@ def main() -> None:
     """Measures, prints the tables and checks the limits."""
     missed: list[str] = []
     with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
-        jobs = [(kind, seed) for kind in reversed(TASKS) for seed in SEEDS]
+        jobs = [(kind, seed) for kind in reversed(TASKS) for seed in SEEDS[kind]]
         spawn = multiprocessing.get_context("spawn")
         with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), mp_context=spawn) as pool:
             running = {
@@ -415,7 +416,7 @@ def main() -> None:
             keras3 = pool.submit(prune_keras3, os.path.join(work, "keras3"))
             made = {job: future.result() for job, future in running.items()}
         for kind in TASKS:
-            report(kind, [made[kind, seed] for seed in SEEDS], missed)
+            report(kind, [made[kind, seed] for seed in SEEDS[kind]], missed)
         report_keras3(keras3.result(), missed)
     print(describe_machine())
     if missed:
