@@ -1,9 +1,10 @@
 """Measures what pruning saves and costs, beside a float model that was trained for as long.
 
-Two networks are trained, with several seeds each: the digits pipeline's, and one over Chicago's taxi
-trips, whose words and places go through tables and embeddings. Each is saved as Keras saves it, and
-as TFX's module files do, without Keras's metadata. From there they go on for as many epochs again,
-with a new optimizer of the same settings: dense, which is the control, and pruned by every pattern.
+Two networks are trained, with several seeds each: the digits pipeline's, and one over Chicago's
+taxi trips, whose words and places go through tables and embeddings. Each is saved as Keras saves
+it, and as TFX's module files do, without Keras's metadata. From there they go on for as many epochs
+again, with a new optimizer of the same settings: dense, which is the control, and pruned by every
+pattern.
 
 The tables tell quality on rows that nobody trained on, with the difference from the control on the
 same rows; bytes of the SavedModel, as it is and after gzip, against the stripped control; bytes of
