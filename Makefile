@@ -10,7 +10,7 @@ STAMP := .venv/.setup-done
 
 MATRIX := tests/e2e/test_quantizer_matrix.py tests/e2e/test_quantized_evaluation.py
 
-.PHONY: setup demo test e2e-quantizer benchmark-quantizer check format lock wheel-check clean help
+.PHONY: setup demo test e2e-quantizer benchmark-quantizer benchmark-pruner check format lock wheel-check clean help
 
 setup: $(STAMP) ## Make .venv from the lock; does nothing when it is up to date
 
@@ -39,6 +39,9 @@ format: setup ## Format the code and apply safe lint fixes
 
 benchmark-quantizer: setup ## Measure what every scheme saves and costs (15 minutes)
 	$(BIN)/python benchmarks/quantizer.py
+
+benchmark-pruner: setup ## Measure what pruning saves and costs (15 minutes)
+	$(BIN)/python benchmarks/pruner.py
 
 lock: ## Resolve the lock again; LOCK_ARGS=--upgrade moves every version
 	uv=$$(bash scripts/uv.sh) && "$$uv" pip compile --quiet --python-version 3.10 \

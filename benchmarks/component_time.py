@@ -109,7 +109,7 @@ def save_large_model(root: str) -> None:
     tf.saved_model.save(module, os.path.join(root, "model"), signatures={"image": image})
     images = random.rand(rows_to_draw(CALIBRATION), *_LARGE_SHAPE).astype(np.float32)
     rows = os.path.join(root, "Split-train", "rows")
-    write_rows(rows, images, np.zeros(len(images), np.int64))
+    write_rows(rows, {IMAGE: images})
 
 
 def compare_with_bare(root: str, shape: tuple[int, ...]) -> tuple[list[ChildRun], list[ChildRun]]:

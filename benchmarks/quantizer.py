@@ -29,6 +29,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 from component_time import report_component_time
+from digits import TEST_ROWS, digits, make_signatures
 from examples import write_rows
 from tables import print_table
 from tensorflow.core.protobuf import saved_model_pb2
@@ -39,7 +40,7 @@ from tfx_shrink.measure.interval import wilson_interval
 from tfx_shrink.measure.latency import Latency, measure_latency
 from tfx_shrink.measure.machine import describe_machine
 from tfx_shrink.measure.size import ModelSize, model_size
-from tfx_shrink.pipelines.digits.data import SIDE
+from tfx_shrink.pipelines.digits.data import LABEL, SIDE
 from tfx_shrink.pipelines.digits.preprocessing import IMAGE
 from tfx_shrink.pipelines.digits.trainer import PROBABILITIES
 from tfx_shrink.quantizer.quantize import quantize
@@ -55,7 +56,6 @@ BASELINES = {"tflite": "float32", "saved_model": "strip"}
 BATCHES = (1, 32)
 ROUNDS = {"tflite": 60, "saved_model": 300}
 _EPOCHS = 8
-_TEST_ROWS = 540
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,16 +94,6 @@ class Trained:
     refused: dict[str, str]
 
 
-def digits() -> tuple[np.ndarray, np.ndarray]:
-    """Returns images `[1797, 8, 8, 1]` in `[0, 1]` and labels, shuffled; the last rows test."""
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
-    order = np.random.RandomState(0).permutation(len(data.target))
-    images = (data.images[order, ..., None] / 16).astype(np.float32)
-    return images, data.target[order].astype(np.int64)
-
-
 def build_mlp():
     """Returns a network one of whose weights is larger than TensorFlow folds constants."""
     import tf_keras
@@ -127,19 +117,8 @@ def train(kind: str, seed: int, model_dir: str) -> None:
     tf_keras.utils.set_random_seed(seed)
     model = build_mlp() if "MLP" in kind else build_model()
     images, labels = digits()
-    model.fit(images[:-_TEST_ROWS], labels[:-_TEST_ROWS], epochs=_EPOCHS, verbose=0)
-
-    @tf.function(input_signature=[tf.TensorSpec([None, SIDE, SIDE, 1], tf.float32, name=IMAGE)])
-    def image(image):
-        return {PROBABILITIES: model({IMAGE: image}, training=False)}
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
-    def serving_default(examples):
-        spec = {IMAGE: tf.io.FixedLenFeature([SIDE, SIDE, 1], tf.float32)}
-        return image(tf.io.parse_example(examples, spec)[IMAGE])
-
-    signatures = {"serving_default": serving_default, "image": image}
-    model.save(model_dir, save_format="tf", signatures=signatures)
+    model.fit(images[:-TEST_ROWS], labels[:-TEST_ROWS], epochs=_EPOCHS, verbose=0)
+    model.save(model_dir, save_format="tf", signatures=make_signatures(model))
 
 
 def make_results(kind: str, seed: int, root: str) -> Trained:
@@ -148,8 +127,8 @@ def make_results(kind: str, seed: int, root: str) -> Trained:
     model_dir, rows = os.path.join(root, "model"), os.path.join(root, "Split-train", "rows")
     train(kind, seed, model_dir)
     images, labels = digits()
-    write_rows(rows, images[:-_TEST_ROWS], labels[:-_TEST_ROWS])
-    images, labels = images[-_TEST_ROWS:], labels[-_TEST_ROWS:]
+    write_rows(rows, {IMAGE: images[:-TEST_ROWS], LABEL: labels[:-TEST_ROWS]})
+    images, labels = images[-TEST_ROWS:], labels[-TEST_ROWS:]
     results: dict[str, Result] = {}
     refused: dict[str, str] = {}
     reference = None
@@ -243,9 +222,7 @@ def weight_bytes(model_dir: str) -> int:
 def report_results(kind: str, trained: list[Trained], missed: list[str]) -> None:
     """Prints bytes, quality and differences; adds what misses its limit."""
     source, first = trained[0].size, trained[0].results
-    print(
-        f"{kind}, {len(trained)} seed(s), {_TEST_ROWS} test rows; as trained {source.raw:,} bytes"
-    )
+    print(f"{kind}, {len(trained)} seed(s), {TEST_ROWS} test rows; as trained {source.raw:,} bytes")
     for name, reason in trained[0].refused.items():
         print(f"{name} is left out: {reason}")
     lines = []
@@ -253,7 +230,7 @@ def report_results(kind: str, trained: list[Trained], missed: list[str]) -> None
         every = [one.results[name] for one in trained]
         base = first[BASELINES[SCHEMES[name].container]]
         share = statistics.mean(one.right.mean() for one in every)
-        low, high = wilson_interval(share * _TEST_ROWS, _TEST_ROWS)
+        low, high = wilson_interval(share * TEST_ROWS, TEST_ROWS)
         changed = sum(
             int((one.results[name].answers != one.results["strip"].answers).sum())
             for one in trained
@@ -277,7 +254,7 @@ def report_results(kind: str, trained: list[Trained], missed: list[str]) -> None
                 weight,
                 graph,
                 f"{share:.4f} [{low:.4f}, {high:.4f}]",
-                f"{changed}/{_TEST_ROWS * len(trained)}",
+                f"{changed}/{TEST_ROWS * len(trained)}",
                 f"{max(one.difference.max for one in every):.2g}",
                 f"{max(one.difference.p99 for one in every):.2g}",
             ]
@@ -289,7 +266,7 @@ def report_results(kind: str, trained: list[Trained], missed: list[str]) -> None
 
 def report_latency(kind: str, results: dict[str, Result], missed: list[str]) -> None:
     """Prints latencies; adds what misses its limit."""
-    images = digits()[0][-_TEST_ROWS:]
+    images = digits()[0][-TEST_ROWS:]
     lines = []
     for container, baseline in BASELINES.items():
         names = [name for name in results if SCHEMES[name].container == container]

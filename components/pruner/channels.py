@@ -49,7 +49,8 @@ def prune_channels(job: Job) -> Made:
         job.functions.get("signatures_fn"),
     )
     whole = _copy(keras.network)
-    unproven = builder.prove(whole)
+    # What signatures need is attached to the model that they are built over, and cannot be cloned.
+    unproven = builder.prove(tf_keras.Model(whole.inputs, whole.outputs))
     graph = channel_graph(whole)
     groups, skipped = _choose(graph, settings)
     stay = strongest(whole, graph, groups, settings.sparsity)
