@@ -12,8 +12,8 @@ ROOTS = {
     "pipelines": "tfx_shrink.pipelines",
     "kubeflow": "tfx_shrink.kubeflow",
 }
-TECHNIQUE_ROOMS = {"examples", "measure", "saved_model", "tflite"}
-TECHNIQUE_FILES = {"lineage.py", "publish.py", "quantize.py", "schemes.py"}
+TECHNIQUE_ROOMS = {"examples", "measure", "proof", "saved_model", "tflite", "training"}
+TECHNIQUE_FILES = {"lineage.py", "prune.py", "publish.py", "quantize.py", "schemes.py"}
 
 
 def imports_of(path: Path, package: str) -> Iterator[tuple[int, str]]:

@@ -108,8 +108,8 @@ class Pruner(BaseBeamComponent):
       label_key: Name of the label's feature, transformed or raw. Defaults to None: a `module_path`
         or `module_file` reads it, or nothing is trained.
       epochs: Passes over the rows. Defaults to None: 5, or as `train_args` say.
-      train_args: As the stock Trainer takes them: `num_steps` instead of `epochs`, and `splits`
-        instead of `splits`. Defaults to None.
+      train_args: As the stock Trainer takes them: their `num_steps` instead of `epochs`, and their
+        `splits`, if any, instead of the parameter. Defaults to None.
       splits: Names of the splits to train on. Defaults to `("train",)`.
       batch_size: Rows of a batch. Defaults to 32.
       learning_rate: Defaults to None: that of the model's own optimizer, else 0.001.
@@ -175,19 +175,16 @@ class Pruner(BaseBeamComponent):
             "label_key": label_key,
             "epochs": epochs,
             "batch_size": batch_size,
-            "learning_rate": float(learning_rate)
-            if isinstance(learning_rate, int)
-            else learning_rate,
+            "learning_rate": (
+                float(learning_rate) if isinstance(learning_rate, int) else learning_rate
+            ),
             "loss": loss,
             "strategy": strategy,
             "seed": seed,
         }
         lists = {"layers": layers, "skip_layers": skip_layers, "drop_signatures": drop_signatures}
-        if isinstance(train_args, TrainArgs):
-            num_steps = train_args.num_steps or None
-        else:
-            num_steps = None
-        _check({**parameters, **lists, "num_steps": num_steps}, module_path or module_file)
+        steps = train_args.num_steps if isinstance(train_args, TrainArgs) else 0
+        _check({**parameters, **lists, "num_steps": steps or None}, module_path or module_file)
         if module_path and module_file:
             raise ParameterError(
                 "Give `module_path` or `module_file`, not both. Received: "
