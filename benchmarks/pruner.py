@@ -7,10 +7,10 @@ again, with a new optimizer of the same settings: dense, which is the control, a
 pattern.
 
 The tables tell quality on rows that nobody trained on, with the difference from the control on the
-same rows; bytes of the SavedModel, as it is and after gzip, against the stripped control; bytes of
-the dynamic-range TFLite after gzip; and latency of the float TFLite at batch 1 on one thread,
-interleaved, with the noise floor of the same run. Then a model of Keras 3 with tables is pruned at
-once.
+same rows, both as means over the seeds; bytes of the SavedModel, as it is and after gzip, against
+the stripped control; bytes of the dynamic-range TFLite after gzip, with the mean ratio over the
+seeds; and latency of the float TFLite at batch 1 on one thread, interleaved, with the noise floor
+of the same run. Then a model of Keras 3 with tables is pruned at once.
 
 Exits with 1, naming the figure, where a limit below is missed.
 
@@ -329,9 +329,9 @@ def report(kind: str, made: list[Made], missed: list[str]) -> None:
         right = np.stack([one.results[variant].right for one in made])
         low, high = wilson_interval(right.mean() * right.shape[1], right.shape[1])
         change, half = paired_difference(right, control)
-        smaller = [
+        smaller = statistics.mean(
             one.results[DENSE].tflite_gzip / one.results[variant].tflite_gzip for one in made
-        ]
+        )
         time = latency[str(variant)]
         lines.append(
             [
@@ -343,7 +343,7 @@ def report(kind: str, made: list[Made], missed: list[str]) -> None:
                 f"{result.size.gzip:,}",
                 f"{dense.size.gzip / result.size.gzip:.2f} x",
                 f"{result.tflite_gzip:,}",
-                f"{statistics.mean(smaller):.2f} x",
+                f"{smaller:.2f} x",
                 f"{time.p50:,.1f}",
                 f"{time.ratio:.3f}",
             ]
@@ -351,7 +351,7 @@ def report(kind: str, made: list[Made], missed: list[str]) -> None:
         name = f"{kind}: {variant}"
         if (variant.pattern, variant.sparsity) == (UNSTRUCTURED, HEADLINE):
             check(missed, f"{name}: accuracy minus control", change, least=QUALITY_LIMIT)
-            check(missed, f"{name}: TFLite after gzip, smaller by", min(smaller), least=GZIP_LIMIT)
+            check(missed, f"{name}: TFLite after gzip, smaller by", smaller, least=GZIP_LIMIT)
         if variant.pattern == TWO_OF_FOUR:
             most = max(one.results[variant].fullest_group for one in made)
             check(missed, f"{name}: weights of four that are not zero", most, most=2)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfx import v1 as tfx
 
-from tfx_shrink import BucketPusher, Quantizer
+from tfx_shrink import BucketPusher, Pruner, Quantizer
 from tfx_shrink.errors import ParameterError
 
 _STANDARD: Mapping[str, Any] = MappingProxyType({})
@@ -23,6 +23,7 @@ def create_pipeline(
     schema_gen: Mapping[str, Any] = _STANDARD,
     example_validator: Mapping[str, Any] | None = _STANDARD,
     transform: Mapping[str, Any] | None = None,
+    pruner: Mapping[str, Any] | None = None,
     quantizer: Mapping[str, Any] | None = None,
     evaluator: Mapping[str, Any] | None = None,
     pusher: Mapping[str, Any] | None = None,
@@ -35,7 +36,7 @@ def create_pipeline(
 
     ```
     ExampleGen → StatisticsGen → SchemaGen → ExampleValidator → Transform → Trainer
-      → Quantizer → Evaluator (against the Trainer's float model) → BucketPusher
+      → Pruner → Quantizer → Evaluator (against the Trainer's float model) → BucketPusher
     ```
 
     Each stage is a mapping of its component's own parameters; its channels are wired here. A stage
@@ -54,6 +55,7 @@ def create_pipeline(
               "train_args": tfx.proto.TrainArgs(num_steps=1000),
               "eval_args": tfx.proto.EvalArgs(num_steps=50),
           },
+          pruner={"target_sparsity": 0.8, "label_key": "tips"},
           quantizer={"scheme": "int8"},
           evaluator={"eval_config": eval_config},
           pusher={"push_destination": "file:///srv/models", "model_name": "taxi"},
@@ -69,6 +71,7 @@ def create_pipeline(
       schema_gen: Parameters of SchemaGen. Defaults to its own.
       example_validator: Parameters of ExampleValidator. Defaults to its own.
       transform: Parameters of Transform. Defaults to None: the Trainer reads raw examples.
+      pruner: Parameters of Pruner. Defaults to None: every weight stays.
       quantizer: Parameters of Quantizer. Defaults to None: the float model goes on.
       evaluator: Parameters of the stock Evaluator, which sees raw examples and, where the model was
         compressed, the Trainer's model as its baseline. Defaults to None: nothing is judged.
@@ -125,14 +128,16 @@ def create_pipeline(
         blessing = gate[-1].outputs["blessing"]
         only_if_blessed = tfx.dsl.Cond(blessing.future()[0].custom_property("blessed") == 1)
     with only_if_blessed:
-        if quantizer is not None:
+        for technique, parameters in ((Pruner, pruner), (Quantizer, quantizer)):
+            if parameters is None:
+                continue
             # Raw rows suit every signature: what reads transformed features has them transformed.
-            shrunk = Quantizer(
+            shrunk = technique(
                 base_model=model,
                 examples=raw,
                 **graph,
                 schema=schema.outputs["schema"],
-                **quantizer,
+                **parameters,
             )
             components.append(shrunk)
             model = shrunk.outputs["model"]

@@ -43,11 +43,12 @@ import os
 from pathlib import Path
 
 import tfx_shrink
-from tfx_shrink import BucketPusher, Quantizer
+from tfx_shrink import BucketPusher, Pruner, Quantizer
 
 home = Path(os.environ["WORK"], "venv").resolve()
 assert home in Path(tfx_shrink.__file__).resolve().parents, tfx_shrink.__file__
-assert {BucketPusher.__name__, Quantizer.__name__} == {"BucketPusher", "Quantizer"}
+found = {component.__name__ for component in (BucketPusher, Pruner, Quantizer)}
+assert found == {"BucketPusher", "Pruner", "Quantizer"}
 PY
 "$work/venv/bin/tfx-shrink" --help >/dev/null
 version=${wheel##*/tfx_shrink-}

@@ -47,7 +47,7 @@ def test_version():
     assert __version__ in result.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "quantize", "inspect"])
+@pytest.mark.parametrize("command", ["run", "quantize", "prune", "inspect"])
 def test_every_command_has_help(command):
     assert command in invoke("-h").stdout
     assert invoke(command, "-h").exit_code == 0

@@ -40,6 +40,7 @@ class Pruned:
 
     Attributes:
       method: `"fine_tune"` or `"one_shot"`; with `"auto"`, the one that was taken.
+      method_reason: Why.
       sparsity: Share of zeros in the pruned weights of the saved result; with `"channel"`, share of
         channels that went.
       by_weight: The same for every pruned weight, or layer, by name.
@@ -52,6 +53,7 @@ class Pruned:
     """
 
     method: str
+    method_reason: str
     sparsity: float
     by_weight: dict[str, float]
     skipped: dict[str, str]
@@ -183,6 +185,7 @@ def prune(
         tf.io.gfile.rmtree(job.checkpoint_dir)
     return Pruned(
         method=made.facts["method"],
+        method_reason=made.facts["method_reason"],
         sparsity=sparsity.overall,
         by_weight=sparsity.by_weight,
         skipped=made.facts["skipped"],

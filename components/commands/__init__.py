@@ -1,0 +1,1 @@
+"""Commands of `tfx-shrink`, and how they print."""

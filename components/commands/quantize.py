@@ -1,0 +1,81 @@
+"""`tfx-shrink quantize`."""
+
+import dataclasses
+from typing import Any
+
+import click
+
+from tfx_shrink.commands.output import json_option, print_json, quietly
+from tfx_shrink.errors import ParameterError
+
+_SEARCH_OPTIONS = ("label_key", "metric", "max_drop", "drop_type", "ladder", "output_name")
+
+
+@click.command()
+@click.argument("model_dir")
+@click.argument("out")
+@click.option("--scheme", required=True, help="Such as int8, weight_int8 or auto.")
+@click.option("--examples", required=True, multiple=True, help="Glob of TFRecords; repeatable.")
+@click.option("--transform-graph", help="Transform's output directory, for raw rows.")
+@click.option("--schema", help="The rows' schema.pbtxt, for features that may be missing.")
+@click.option("--signature-name", help="What to convert. Default: the first that converts.")
+@click.option("--num-calibration-examples", default=1000, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--time-limit", default=3600.0, show_default=True, help="Seconds of a conversion.")
+@click.option(
+    "--engine-batch-sizes", default="1", show_default=True, help="TensorRT: such as 1,32."
+)
+@click.option("--max-output-difference", type=float, help="Refuse a result that moved further.")
+@click.option("--encode-sparsity", is_flag=True, help="TFLite's sparse format, for pruned weights.")
+@click.option("--allow-select-tf-ops", is_flag=True, help="Keep operations that TFLite lacks.")
+@click.option("--edge-recipe", type=click.File(), help="edge_recipe: a JSON file of entries.")
+@click.option("--label-key", help="auto: the feature that holds the label.")
+@click.option("--metric", help="auto: accuracy (the default), auc or mse.")
+@click.option("--max-drop", type=float, help="auto: by how much the metric may be worse.")
+@click.option("--drop-type", help="auto: absolute (the default) or relative.")
+@click.option("--output-name", help="auto: the output that the metric looks at.")
+@click.option("--ladder", help="auto: schemes to try, smallest first, separated by commas.")
+@click.option("--report-examples", multiple=True, help="auto: glob of another split's TFRecords.")
+@json_option
+def quantize(model_dir: str, out: str, as_json: bool, **parameters: Any) -> None:
+    """Store the SavedModel in MODEL_DIR in fewer bits, prove it on real rows, write it to OUT."""
+    from tfx_shrink.quantizer.schemes import AUTO, get_scheme
+
+    if parameters["scheme"] != AUTO:
+        get_scheme(parameters["scheme"])
+    if parameters["edge_recipe"] is not None:
+        parameters["edge_recipe"] = parameters["edge_recipe"].read()
+    sizes = parameters["engine_batch_sizes"].split(",")
+    parameters["engine_batch_sizes"] = [int(size) if size.isdigit() else 0 for size in sizes]
+    options = {name: parameters.pop(name) for name in _SEARCH_OPTIONS}
+    search = _search(parameters["scheme"], options)
+    from tfx_shrink.quantizer.quantize import quantize as run_quantize
+
+    done = quietly(lambda: run_quantize(model_dir, out, search=search, **parameters))
+    if as_json:
+        print_json(dataclasses.asdict(done))
+        return
+    click.echo(f"{out}: {done.scheme} of {done.source_signature or 'every signature'}")
+    click.echo(f"  bytes              {done.source.bytes:,} -> {done.result.bytes:,}")
+    click.echo(
+        f"  output difference  max {done.difference.max:.3g}, p99 {done.difference.p99:.3g} "
+        f"on {done.difference.rows} rows"
+    )
+    if search is not None:
+        from tfx_shrink.lineage import read
+        from tfx_shrink.quantizer.search import describe_search
+
+        click.echo(describe_search(read(out)[-1]["search"]))
+
+
+def _search(scheme: str, options: dict[str, Any]) -> Any:
+    from tfx_shrink.quantizer.schemes import AUTO
+    from tfx_shrink.quantizer.settings import as_search
+
+    given = {name: value for name, value in options.items() if value is not None}
+    if given and scheme != AUTO:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ParameterError(f"{names} belong to --scheme auto. Received: --scheme {scheme}.")
+    if "ladder" in given:
+        given["ladder"] = given["ladder"].split(",")
+    return as_search(given or None)
