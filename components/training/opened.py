@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_shrink.errors import ModelError
-from tfx_shrink.saved_model.functions import load
+from tfx_shrink.saved_model.functions import list_functions, load, training_function
 from tfx_shrink.saved_model.weights import Weight, list_weights
 from tfx_shrink.training.keras_models import LoadedKeras, load_keras, save_keras
 
@@ -44,8 +44,8 @@ class OpenedModel:
             model = self.keras.model
             save_keras(model, out_dir, dict(model.signatures), compiled_like=model)
             return
-        if hasattr(self.loaded, "optimizer"):
-            del self.loaded.optimizer
+        for name in _only_for_training(self.loaded):
+            delattr(self.loaded, name)
         tf.saved_model.save(self.loaded, out_dir, signatures=dict(self.loaded.signatures))
 
 
@@ -75,3 +75,25 @@ def open_model(model_dir: str) -> OpenedModel:
         return OpenedModel(model_dir, loaded, None, str(error), weights, served)
     variables = {name: known[name] for name in served}
     return OpenedModel(model_dir, loaded, keras, None, weights, variables)
+
+
+def _only_for_training(loaded: Any) -> list[str]:
+    """Attributes of a model that its functions do not read: the optimizer, lists of variables.
+
+    Keras 3 exports a second copy of every variable in such a list
+    (`ExportArchive._filter_and_track_resources` in keras/src/export/saved_model.py).
+    """
+    functions = [function.concrete for function in list_functions(loaded)]
+    if (training := training_function(loaded)) is not None:
+        functions.append(training.concrete)
+    for value in vars(loaded).values():
+        functions += getattr(value, "concrete_functions", [])
+    read = {id(variable.handle) for function in functions for variable in function.variables}
+    lists = [
+        name
+        for name, value in vars(loaded).items()
+        if isinstance(value, list)
+        and value
+        and all(isinstance(item, tf.Variable) and id(item.handle) not in read for item in value)
+    ]
+    return [*lists, *(name for name in vars(loaded) if name == "optimizer")]
