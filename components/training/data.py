@@ -90,6 +90,9 @@ def read_training_data(
 
     @tf.autograph.experimental.do_not_convert
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
+        # Of this traced function only: no seed of the process may change the order, and with 0 the
+        # tensors below would be compared (tensorflow/python/framework/random_seed.py).
+        tf.random.set_seed(1)
         order = tf.constant(seed, tf.int64) + number
         return (
             read_dataset(files, seed=order)

@@ -28,13 +28,13 @@ class Trained:
       steps: Batches in all.
       epochs: Passes over the rows in all; the last one may be shorter.
       resumed_epochs: How many of them an earlier, interrupted run had done.
-      loss: Training loss, the mean of the last epoch.
+      final_loss: Training loss, the mean of the last epoch.
     """
 
     steps: int
     epochs: int
     resumed_epochs: int
-    loss: float
+    final_loss: float
 
 
 def train(
