@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
-import tensorflow as tf
 
 from tfx_shrink import lineage
 from tfx_shrink.delivery import deliver, require_new
-from tfx_shrink.errors import ParameterError
+from tfx_shrink.errors import ParameterError, ProofError
 from tfx_shrink.examples.decode import transform_graph_in
 from tfx_shrink.examples.sample import sample_rows
 from tfx_shrink.measure.difference import OutputDifference
@@ -24,7 +23,7 @@ from tfx_shrink.pruner.patterns import CHANNEL
 from tfx_shrink.pruner.settings import Settings
 from tfx_shrink.pruner.weights import prune_weights
 from tfx_shrink.saved_model.functions import load
-from tfx_shrink.training.checkpoints import work_key
+from tfx_shrink.training.checkpoints import forget, work_key
 from tfx_shrink.training.opened import open_model
 from tfx_shrink.training.user_code import code_digest
 
@@ -162,8 +161,12 @@ def prune(
     with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
         result_dir = os.path.join(work, "model")
         made.save(result_dir)
-        sparsity = made.prove(result_dir)
-        proof = prove_signatures(source, result_dir, made.signatures)
+        try:
+            sparsity = made.prove(result_dir)
+            proof = prove_signatures(source, result_dir, made.signatures)
+        except ProofError:
+            forget(job.checkpoint_dir)  # What was trained would fail again.
+            raise
         source_size, result_size = stripped_size(model_dir), model_size(result_dir)
         step = lineage.append(
             model_dir,
@@ -181,8 +184,7 @@ def prune(
             },
         )
         deliver(result_dir, out_dir)
-    if job.checkpoint_dir is not None and tf.io.gfile.isdir(job.checkpoint_dir):
-        tf.io.gfile.rmtree(job.checkpoint_dir)
+    forget(job.checkpoint_dir)
     return Pruned(
         method=made.facts["method"],
         method_reason=made.facts["method_reason"],

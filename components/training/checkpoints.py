@@ -32,6 +32,12 @@ def work_key(model_dir: str, patterns: Sequence[str], parameters: Mapping[str, A
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
+def forget(directory: str | None) -> None:
+    """Removes what training kept in a directory, if anything."""
+    if directory is not None and tf.io.gfile.exists(directory):
+        tf.io.gfile.rmtree(directory)
+
+
 class EpochCheckpoints(tf_keras.callbacks.Callback):
     """Saves weights, optimizer and epoch at the end of every epoch; the last one is kept.
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 import tf_keras
 
 from tfx_shrink.errors import TrainingError
-from tfx_shrink.training.checkpoints import EpochCheckpoints
+from tfx_shrink.training.checkpoints import EpochCheckpoints, forget
 from tfx_shrink.training.data import TrainingData
 
 _log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def train(
       How it went.
 
     Raises:
-      TrainingError: The loss is not finite; checkpoints are left out of the directory.
+      TrainingError: The loss or a weight is not finite; checkpoints are left out of the directory.
     """
     epochs = math.ceil(num_steps / data.steps_per_epoch)
     with contextlib.ExitStack() as stack:
@@ -93,7 +93,7 @@ def train(
                     ],
                 )
             except TrainingError:
-                tf.io.gfile.rmtree(directory)  # Going on from there would end here again.
+                forget(directory)  # Going on from there would end here again.
                 raise
             except (tf.errors.InvalidArgumentError, ValueError) as error:
                 raise TrainingError(
@@ -104,7 +104,7 @@ def train(
 
 
 class _Watch(tf_keras.callbacks.Callback):
-    """Stops at the last step, and at once where the loss is not finite."""
+    """Stops at the last step, or where the loss or a weight is not finite."""
 
     def __init__(self, num_steps: int, epochs: int):
         super().__init__()
@@ -112,16 +112,23 @@ class _Watch(tf_keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if not math.isfinite(logs["loss"]):
-            step = int(self.model.optimizer.iterations)
-            raise TrainingError(
-                f"The loss became {logs['loss']} in step {step}. Nothing was kept. Lower "
-                "`learning_rate`, or look for rows without finite values."
-            )
+            raise self._not_finite(f"The loss became {logs['loss']}")
         if int(self.model.optimizer.iterations) >= self._num_steps:
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        # Keras clips probabilities, so that the loss of NaN may be a number.
+        for variable in self.model.trainable_variables:
+            if not bool(tf.reduce_all(tf.math.is_finite(variable))):
+                raise self._not_finite(f"{variable.name.split(':')[0]} became NaN or infinite")
         _log.info("Epoch %d of %d: loss %.4g.", epoch + 1, self._epochs, logs["loss"])
+
+    def _not_finite(self, what: str) -> TrainingError:
+        step = int(self.model.optimizer.iterations)
+        return TrainingError(
+            f"{what} by step {step}: not finite. Nothing was kept. Lower `learning_rate`, or look "
+            "for rows without finite values."
+        )
 
 
 def _cause(error: Exception) -> str:

@@ -35,7 +35,7 @@ def test_a_keras_model_trains_and_stays_loadable_by_keras_without_slots(saved, p
     assert weights.optimizer_slots(saved("keras")) > 10
     assert weights.optimizer_slots(out) == 0
     model = weights.load_keras(out)
-    assert model.loss == "sparse_categorical_crossentropy"
+    assert model.loss.__name__ == "sparse_categorical_crossentropy"
     before, after = weights.read(saved("keras")), weights.read(out)
     assert np.abs(before["dense/bias"] - after["dense/bias"]).max() > 0
     x = models.features(8)["x"]

@@ -125,8 +125,9 @@ def save_with_table(directory):
     """
     random = np.random.RandomState(0)
     module = tf.Module()
-    module.weights = tf.Variable(random.randn(WIDTH, CLASSES), dtype=tf.float32)
-    module.embedding = tf.Variable(random.randn(len(VOCABULARY) + 1, CLASSES), dtype=tf.float32)
+    weights, embedding = random.randn(WIDTH, CLASSES), random.randn(len(VOCABULARY) + 1, CLASSES)
+    module.weights = tf.Variable(weights, dtype=tf.float32, name="weights")
+    module.embedding = tf.Variable(embedding, dtype=tf.float32, name="embedding")
     path = os.path.join(os.path.dirname(str(directory)), "vocabulary.txt")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w") as file:
