@@ -23,7 +23,7 @@ from tfx_shrink.saved_model.functions import (
     load,
     training_function,
 )
-from tfx_shrink.saved_model.weights import list_weights
+from tfx_shrink.saved_model.weights import counterparts
 from tfx_shrink.training.opened import OpenedModel
 from tfx_shrink.training.served_network import ServedNetwork
 
@@ -148,17 +148,32 @@ def _served(
     features: Any,
     reason: str,
 ) -> _Pruning:
-    loaded = load(opened.model_dir)  # Anew, for the strategy to place its variables.
-    inference = get_function(loaded, function.name)
-    training = training_function(loaded) if function.name == CALL_FUNCTION else None
-    weights = {weight.name: weight.variable for weight in list_weights(loaded)}
+    inference, training = _functions(opened.loaded, function.name)
     read = {id(variable) for variable in (training or inference).concrete.graph.variables}
-    trainable = [
-        variable for variable in weights.values() if variable.trainable and id(variable) in read
+    trained = [
+        weight.variable
+        for weight in opened.weights
+        if weight.variable.trainable and id(weight.variable) in read
     ]
-    network = ServedNetwork(loaded, inference, training, trainable)
-    _require_gradients(network, features, {name: weights[name] for name in names})
+    own = {weight.name: weight.variable for weight in opened.weights}
+    _require_gradients(
+        ServedNetwork(opened.loaded, inference, training, trained),
+        features,
+        {name: own[name] for name in names},
+    )
+    loaded = load(opened.model_dir)  # Anew, for the strategy to place its variables.
+    placed = counterparts(opened.loaded, loaded)
+    network = ServedNetwork(
+        loaded, *_functions(loaded, function.name), [placed[id(variable)] for variable in trained]
+    )
+    weights = {name: placed[id(variable)] for name, variable in own.items()}
     return _masked(network, weights, names, settings, schedule, "call_function", reason)
+
+
+def _functions(loaded: Any, name: str) -> tuple[ServedFunction, ServedFunction | None]:
+    """A function for inference, and the same for training where there is one."""
+    training = training_function(loaded) if name == CALL_FUNCTION else None
+    return get_function(loaded, name), training
 
 
 def _masked(

@@ -61,7 +61,7 @@ class MaskWeights(tf_keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Makes the masks anew where the schedule says so, and applies them."""
-        step = int(self.model.optimizer.iterations)
+        step = int(self.model.optimizer.iterations.numpy())
         if self._schedule.makes_masks(step):
             tensors = [variable.numpy() for variable in self._variables]
             sparsity = self._schedule.sparsity(step)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.checkpoint.graph_view import ObjectGraphView
 
 from tfx_shrink.saved_model.functions import list_functions, training_function
 
@@ -95,6 +96,26 @@ def list_weights(loaded: Any) -> list[Weight]:
         unique = name if names[name] == 1 else f"{name}_{names[name]}"
         weights.append(Weight(unique, variable, use))
     return weights
+
+
+def counterparts(loaded: Any, again: Any) -> dict[int, tf.Variable]:
+    """Finds each variable of a model in the same model loaded again, under a strategy perhaps.
+
+    Args:
+      loaded: A model as `saved_model.functions.load` returned it.
+      again: Another load of the same directory.
+
+    Returns:
+      Variables of `again`, by the `id` of those of `loaded`.
+    """
+    pairs = zip(_variables(loaded), _variables(again), strict=True)
+    return {id(one): other for one, other in pairs}
+
+
+def _variables(loaded: Any) -> list[tf.Variable]:
+    # Breadth first, so that both are found in one order; names need not be unique.
+    reachable, _ = ObjectGraphView(loaded).breadth_first_traversal()
+    return [item for item in reachable if isinstance(item, tf.Variable)]
 
 
 def _use(operations: set[str]) -> str:

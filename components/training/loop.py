@@ -113,7 +113,7 @@ class _Watch(tf_keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if not math.isfinite(logs["loss"]):
             raise self._not_finite(f"The loss became {logs['loss']}")
-        if int(self.model.optimizer.iterations) >= self._num_steps:
+        if int(self.model.optimizer.iterations.numpy()) >= self._num_steps:
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -124,7 +124,7 @@ class _Watch(tf_keras.callbacks.Callback):
         _log.info("Epoch %d of %d: loss %.4g.", epoch + 1, self._epochs, logs["loss"])
 
     def _not_finite(self, what: str) -> TrainingError:
-        step = int(self.model.optimizer.iterations)
+        step = int(self.model.optimizer.iterations.numpy())
         return TrainingError(
             f"{what} by step {step}: not finite. Nothing was kept. Lower `learning_rate`, or look "
             "for rows without finite values."

@@ -1,6 +1,7 @@
 """Prunes with a copy of the model on each of two logical CPUs, which only a new process can have.
 
-Run as `python mirrored_pruning.py MODEL_DIR EXAMPLES OUT`; prints the number of copies.
+Run as `python mirrored_pruning.py EXAMPLES MODEL_DIR OUT [MODEL_DIR OUT …]`; prints the number of
+copies.
 """
 
 import os
@@ -16,20 +17,21 @@ from tfx_shrink.training.strategy import get_strategy
 
 
 def main():
-    model_dir, examples, out = sys.argv[1:]
+    _, examples, *directories = sys.argv
     (cpu,) = tf.config.list_physical_devices("CPU")
     logical = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, logical)
-    prune(
-        model_dir,
-        out,
-        examples=[examples],
-        target_sparsity=0.8,
-        label_key="label",
-        num_steps=10,
-        strategy="mirrored",
-        method="fine_tune",
-    )
+    for model_dir, out in zip(directories[::2], directories[1::2], strict=True):
+        prune(
+            model_dir,
+            out,
+            examples=[examples],
+            target_sparsity=0.8,
+            label_key="label",
+            num_steps=10,
+            strategy="mirrored",
+            method="fine_tune",
+        )
     print(get_strategy("mirrored").num_replicas_in_sync)
 
 
