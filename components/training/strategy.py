@@ -1,5 +1,7 @@
 """Where training runs."""
 
+import functools
+
 import tensorflow as tf
 
 from tfx_shrink.errors import ParameterError
@@ -31,5 +33,11 @@ def get_strategy(name: str) -> tf.distribute.Strategy:
     check_strategy(name)
     if name == "one_device":
         return tf.distribute.get_strategy()
+    return _mirrored()
+
+
+@functools.cache
+def _mirrored() -> tf.distribute.Strategy:
+    # One for the process: a second one would number its collective operations as the first did.
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
