@@ -78,6 +78,9 @@ def prove_signatures(
             actual = _run(get_function(result, name), rows)
         except tf.errors.OpError as error:
             raise ProofError(f"Signature {name!r} of the result does not run: {error}") from error
+        if name == CALL_FUNCTION and len(expected) == len(actual) == 1:
+            # Named after the output of some signature, perhaps of one that was dropped.
+            actual = dict(zip(expected, actual.values(), strict=True))
         found[name] = output_difference(expected, actual)
     predicting = [name for name in found if name not in PREPROCESSING_SIGNATURES]
     if not predicting:
