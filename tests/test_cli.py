@@ -143,3 +143,59 @@ def test_a_run_whose_model_was_not_published_fails_with_the_reason(tmp_path, mon
     monkeypatch.setattr(run, "run_digits", lambda *arguments, **keywords: done)
     result = invoke("run", "digits", "--root", tmp_path)
     assert_refused(result, "not pushed: accuracy was 0.9")
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    features = models.features(rows=96)
+    features["label"] = features["x"][:, : models.CLASSES].argmax(1)
+    return rows.write(tmp_path_factory.mktemp("labelled") / "rows", features)
+
+
+def test_prune_writes_a_model_and_prints_what_it_saved(saved, labelled, tmp_path):
+    result = invoke(
+        *("prune", saved("keras"), tmp_path / "out", "--target-sparsity", 0.8),
+        *("--examples", labelled, "--label-key", "label", "--num-steps", 6),
+        *("--skip-layers", "probabilities", "--log-dir", tmp_path / "logs"),
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "out: unstructured by fine_tune: it can be trained\n" in result.stdout
+    assert "sparsity           0.800 of 2 weights" in result.stdout
+    assert "bytes after gzip" in result.stdout
+    assert "not pruned         probabilities/kernel: named in `skip_layers`" in result.stdout
+    assert os.listdir(tmp_path / "logs") == ["train"]
+
+
+def test_prune_prints_json_and_takes_user_code(saved, labelled, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "def compile_fn(model):\n"
+        "    model.compile('sgd', 'sparse_categorical_crossentropy', run_eagerly=True)\n"
+    )
+    result = invoke(
+        *("prune", saved("keras"), tmp_path / "out", "--pattern", "2_of_4", "--num-steps", 2),
+        *("--examples", labelled, "--label-key", "label", "--json"),
+        *("--module-file", tmp_path / "mine.py", "--work-dir", tmp_path / "work"),
+    )
+    assert result.exit_code == 0, result.stderr
+    done = json.loads(result.stdout)
+    assert done["sparsity"] == pytest.approx(0.5, abs=0.01)
+    assert done["result_gzip"] < done["source_gzip"]
+    inspected = invoke("inspect", tmp_path / "out")
+    assert "made by: prune {" in inspected.stdout
+
+
+def test_prune_refuses_in_one_line(saved, labelled, quantized, tmp_path):
+    out = tmp_path / "out"
+    wrong = [
+        (("--target-sparsity", 1.5), "target_sparsity=1.5"),
+        (("--target-sparsity", 0.5, "--pattern", "4_of_8"), "pattern='4_of_8'"),
+        (("--target-sparsity", 0.5, "--layers", "dence*"), "'dence*' matches no layer"),
+        (("--target-sparsity", 0.5, "--module-path", "no.such"), "module_path='no.such'"),
+    ]
+    for options, words in wrong:
+        said = invoke("prune", saved("keras"), out, "--examples", labelled, *options)
+        assert_refused(said, words)
+    tflite, _ = quantized
+    said = invoke("prune", tflite, out, "--examples", labelled, "--target-sparsity", 0.5)
+    assert_refused(said, "prune before quantizing")
+    assert not out.exists()

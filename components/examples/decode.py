@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from tfx_shrink.errors import ExamplesError
 
@@ -105,10 +106,21 @@ def make_decoder(
 
 
 def feature_kinds(rows: Sequence[bytes]) -> dict[str, str]:
-    """Returns {feature name: "bytes_list", "float_list", "int64_list" or ""} over all rows."""
+    """Returns {feature name: "bytes_list", "float_list", "int64_list" or ""} over all rows.
+
+    Raises:
+      ExamplesError: A row is no tf.Example.
+    """
     kinds: dict[str, str] = {}
     for row in rows:
-        for name, feature in tf.train.Example.FromString(row).features.feature.items():
+        try:
+            features = tf.train.Example.FromString(row).features.feature
+        except DecodeError as error:
+            raise ExamplesError(
+                f"A row is no tf.Example; it begins with {row[:20]!r}. Give TFRecord files of "
+                "serialized tf.Examples."
+            ) from error
+        for name, feature in features.items():
             kinds[name] = feature.WhichOneof("kind") or kinds.get(name, "")
     return kinds
 

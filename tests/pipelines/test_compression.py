@@ -54,6 +54,28 @@ def test_all_stages_are_wired_in_order():
     assert found["BucketPusher"].inputs["model_blessing"] is found["Evaluator"].outputs["blessing"]
 
 
+def test_a_pruner_stands_before_the_quantizer_and_the_float_model_stays_the_baseline():
+    found = nodes(**ALL, pruner={"target_sparsity": 0.8, "label_key": "label"})
+    assert [name for name in found if name in ("Trainer", "Pruner", "Quantizer", "Evaluator")] == [
+        "Trainer",
+        "Pruner",
+        "Quantizer",
+        "Evaluator",
+    ]
+    pruned = found["Pruner"].outputs["model"]
+    assert found["Pruner"].inputs["base_model"] is found["Trainer"].outputs["model"]
+    assert found["Pruner"].inputs["examples"] is found["CsvExampleGen"].outputs["examples"]
+    assert {"transform_graph", "schema"} <= found["Pruner"].inputs.keys()
+    assert found["Quantizer"].inputs["base_model"] is pruned
+    assert found["Evaluator"].inputs["baseline_model"] is found["Trainer"].outputs["model"]
+
+
+def test_pruning_alone_is_judged_against_the_float_model():
+    found = nodes(**{**ALL, "quantizer": None}, pruner={"target_sparsity": 0.8})
+    assert found["Evaluator"].inputs["model"] is found["Pruner"].outputs["model"]
+    assert found["BucketPusher"].inputs["model"] is found["Pruner"].outputs["model"]
+
+
 def test_stages_can_be_left_out():
     assert list(nodes(example_validator=None)) == [
         "CsvExampleGen",
@@ -81,5 +103,7 @@ def test_float_gate_without_compression_judges_once_and_blesses_the_push():
 def test_bad_stages_are_refused_when_the_pipeline_is_made():
     with pytest.raises(ParameterError, match="`scheme` must be one of"):
         nodes(**{**ALL, "quantizer": {"scheme": "int7"}})
+    with pytest.raises(ParameterError, match="`target_sparsity` must lie"):
+        nodes(**ALL, pruner={"target_sparsity": 80})
     with pytest.raises(ValueError, match="`evaluate_float=True` needs"):
         nodes(evaluate_float=True)
