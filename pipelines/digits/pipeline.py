@@ -1,6 +1,7 @@
 """The digits pipeline: `create_pipeline` with this data, this network and these thresholds."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow_model_analysis as tfma
@@ -21,6 +22,7 @@ def create_digits_pipeline(
     *,
     min_accuracy: float = 0.95,
     max_drop: float = 0.005,
+    pruner: Mapping[str, Any] | None = None,
     evaluate_float: bool = False,
 ) -> tfx.dsl.Pipeline:
     """Returns the pipeline from `root/data/digits.csv` to a published int8 model.
@@ -31,6 +33,7 @@ def create_digits_pipeline(
       min_accuracy: Accuracy below which no model is blessed. Defaults to 0.95.
       max_drop: By how much the int8 model's accuracy may lie below the float model's. Defaults to
         0.005.
+      pruner: See `create_pipeline`. Defaults to None.
       evaluate_float: See `create_pipeline`. Defaults to False.
     """
     return create_pipeline(
@@ -43,6 +46,7 @@ def create_digits_pipeline(
             "train_args": tfx.proto.TrainArgs(num_steps=_TRAIN_STEPS),
             "eval_args": tfx.proto.EvalArgs(num_steps=_EVAL_STEPS),
         },
+        pruner=pruner,
         quantizer={"scheme": "int8"},
         evaluator={"eval_config": _eval_config(min_accuracy, max_drop)},
         pusher={"push_destination": push_to, "model_name": NAME},

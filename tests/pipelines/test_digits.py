@@ -4,9 +4,11 @@ import os
 
 import pytest
 import tensorflow as tf
+from support import pipelines, weights
 
-from tfx_shrink.pipelines.digits.data import write_csv
-from tfx_shrink.pipelines.digits.pipeline import NAME, metadata_connection
+from tfx_shrink import lineage
+from tfx_shrink.pipelines.digits.data import LABEL, write_csv
+from tfx_shrink.pipelines.digits.pipeline import NAME, create_digits_pipeline, metadata_connection
 from tfx_shrink.pipelines.digits.run import run_digits
 from tfx_shrink.tfx_seam.runs import latest_run_outputs
 
@@ -85,3 +87,28 @@ def test_float_gate_that_does_not_bless_stops_before_compressing(first, root):
     assert "FloatEvaluator did not bless" in stopped.verdict.reason
     assert stopped.models == []
     assert versions(root) == published
+
+
+@pytest.mark.parametrize(
+    ("pattern", "kernel"), [("unstructured", (1024, 128)), ("channel", (512, 64))]
+)
+def test_a_pruned_and_quantized_model_is_blessed_beside_its_float_parent_and_published(
+    first, root, pattern, kernel
+):
+    before = versions(root)
+    pruner = {"target_sparsity": 0.5, "pattern": pattern, "label_key": LABEL, "epochs": 3}
+    pipeline = create_digits_pipeline(root, f"file://{root}/bucket", max_drop=0.02, pruner=pruner)
+    outputs = pipelines.run(pipeline)
+    (pruned,) = outputs["Pruner"]["model"]
+    serving = os.path.join(pruned.uri, "Format-Serving")
+    found = weights.read(serving)
+    shapes = [array.shape for array in found.values()]
+    assert kernel in shapes
+    if pattern == "unstructured":
+        (dense,) = (array for array in found.values() if array.shape == kernel)
+        assert weights.sparsity(dense) == pytest.approx(0.5, abs=0.01)
+    assert pruned.get_string_custom_property("compression_method") == "fine_tune"
+    weights.load_keras(serving)
+    assert len(versions(root)) == len(before) + 1
+    published = os.path.join(root, "bucket", "digits", versions(root)[-1])
+    assert [step["technique"] for step in lineage.read(published)] == ["prune", "quantize"]

@@ -110,9 +110,7 @@ def test_artifacts_in_a_pruned_model_its_logs_and_its_properties_out(pruning):
 def test_train_args_name_the_splits(pruning):
     train_args = tfx.proto.TrainArgs(num_steps=6, splits=["eval"])
     pruning.exec_properties["train_args"] = proto_utils.proto_to_json(train_args)
-    pruning.assert_refused(
-        ExamplesError, "A row is no tf.Example; it begins with b'not an Ex"
-    )
+    pruning.assert_refused(ExamplesError, "A row is no tf.Example; it begins with b'not an Ex")
 
 
 def test_user_code_is_loaded(pruning, tmp_path):
