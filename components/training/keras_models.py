@@ -92,7 +92,10 @@ def _load(model_dir: str) -> Any:
         return tf_keras.models.load_model(model_dir)
     except (TypeError, ValueError):
         # A loss or metric of its own keeps a model from being compiled, not from being loaded.
-        return tf_keras.models.load_model(model_dir, compile=False)
+        model = tf_keras.models.load_model(model_dir, compile=False)
+        # What is restored in place of the optimizer can neither train nor be configured again.
+        model.optimizer = None
+        return model
 
 
 def _is_graph(model: tf_keras.Model) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
-from support import models, rows
+from support import models, rows, weights
 
 from tfx_shrink import lineage
 from tfx_shrink.errors import TrainingError, UntrainableError
@@ -60,6 +60,21 @@ def test_a_named_loss_comes_before_the_models_own(saved, labelled, tmp_path):
         learning_rate=0.01,
     )
     assert training(tmp_path / "out")["origin"] == "parameter"
+
+
+def test_a_model_with_a_loss_of_its_own_is_pruned_and_stays_loadable_by_keras(labelled, tmp_path):
+    def mine(labels, outputs):
+        return tf.reduce_mean(tf.square(outputs), -1)
+
+    model = models.mlp(trained=True)
+    model.compile("adam", mine)
+    model.save(str(tmp_path / "source"), save_format="tf")
+    run(str(tmp_path / "source"), tmp_path / "out", labelled, label_key="label")
+    found = training(tmp_path / "out")
+    assert (found["path"], found["loss"]) == ("keras", "sparse_categorical_crossentropy")
+    assert found["origin"] == "inferred from label and output"
+    weights.load_keras(str(tmp_path / "out"))
+    assert weights.optimizer_slots(str(tmp_path / "out")) == 0
 
 
 def test_a_loss_that_keras_cannot_compute_is_named(saved, labelled, tmp_path):
