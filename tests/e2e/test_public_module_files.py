@@ -11,6 +11,7 @@ import tfx as tfx_package
 from support import pipelines
 from tfx import v1 as tfx
 from tfx.experimental.templates.penguin.models import features as penguin_features
+from tfx.experimental.templates.taxi.models import features as taxi_features
 
 from tfx_shrink.errors import ModelError
 from tfx_shrink.lineage import read
@@ -69,14 +70,13 @@ def template_pipeline(root, template, model_module, *, steps, **stages):
             "train_args": tfx.proto.TrainArgs(num_steps=steps),
             "eval_args": tfx.proto.EvalArgs(num_steps=5),
         },
-        quantizer={"scheme": "int8"},
         metadata_connection_config=pipelines.connection(root),
-        **stages,
+        **{"quantizer": {"scheme": "int8"}, **stages},
     )
 
 
 @pytest.mark.slow
-def test_penguin_template_is_quantized_judged_on_raw_rows_and_published(tmp_path):
+def test_penguin_template_is_pruned_quantized_judged_on_raw_rows_and_published(tmp_path):
     root = str(tmp_path)
     write_penguins(os.path.join(root, "data"))
     slices = [
@@ -92,6 +92,7 @@ def test_penguin_template_is_quantized_judged_on_raw_rows_and_published(tmp_path
             "penguin",
             "model",
             steps=100,
+            pruner={"target_sparsity": 0.5, "label_key": penguin_features.LABEL_KEY, "epochs": 2},
             evaluator={"eval_config": config},
             pusher={"push_destination": os.path.join(root, "bucket"), "model_name": "penguin"},
         )
@@ -106,9 +107,12 @@ def test_penguin_template_is_quantized_judged_on_raw_rows_and_published(tmp_path
     assert verdict.pushed, verdict.reason
     version = os.path.join(root, "bucket", "penguin", "1")
     assert sorted(os.listdir(version)) == ["assets.extra", "model.tflite"]
-    (step,) = read(version)
-    assert step["source_signature"] == "__call__"
-    assert step["output_difference"]["rows"] > 50
+    pruned, quantized = read(version)
+    assert pruned["method"] == "fine_tune"
+    assert pruned["training"]["path"] == "keras"  # With a TransformFeaturesLayer attached.
+    assert min(pruned["sparsity"]["by_weight"].values()) >= 0.45
+    assert quantized["source_signature"] == "__call__"
+    assert quantized["output_difference"]["rows"] > 50
     with open(os.path.join(version, "model.tflite"), "rb") as file:
         model = TFLiteModel(file.read())
     assert sorted(model.inputs) == sorted(
@@ -121,8 +125,9 @@ def test_penguin_template_is_quantized_judged_on_raw_rows_and_published(tmp_path
     assert len(result.slicing_metrics) == 1 + 3
 
 
-@pytest.mark.slow
-def test_taxi_template_is_refused_naming_the_operation_of_its_category_encoding(tmp_path):
+@pytest.fixture
+def taxi(tmp_path):
+    """A root with the rows that TFX ships for its taxi template."""
     root = str(tmp_path)
     os.makedirs(os.path.join(root, "data"))
     shutil.copy(
@@ -132,6 +137,39 @@ def test_taxi_template_is_refused_naming_the_operation_of_its_category_encoding(
         ),
         os.path.join(root, "data"),
     )
+    return root
+
+
+@pytest.mark.slow
+def test_taxi_template_is_pruned_and_published_with_every_signature(taxi):
+    outputs = pipelines.run(
+        template_pipeline(
+            taxi,
+            "taxi",
+            "keras_model.model",
+            steps=20,
+            pruner={
+                "target_sparsity": 0.5,
+                "label_key": taxi_features.transformed_name(taxi_features.LABEL_KEY),
+                "train_args": tfx.proto.TrainArgs(num_steps=20),
+                "method": "fine_tune",
+            },
+            quantizer=None,
+            pusher={"push_destination": os.path.join(taxi, "bucket"), "model_name": "taxi"},
+        )
+    )
+    version = os.path.join(taxi, "bucket", "taxi", "1")
+    (pruned,) = read(version)
+    assert pruned["training"]["path"] == "keras"
+    assert pruned["sparsity"]["overall"] == pytest.approx(0.5, abs=0.01)
+    trained = os.path.join(outputs["Trainer"]["model"][0].uri, "Format-Serving")
+    kept = tf.saved_model.load(version).signatures
+    assert sorted(kept) == sorted(tf.saved_model.load(trained).signatures)
+
+
+@pytest.mark.slow
+def test_taxi_template_is_refused_naming_the_operation_of_its_category_encoding(taxi):
+    root = taxi
     pipeline = template_pipeline(
         root,
         "taxi",
