@@ -160,7 +160,7 @@ def test_taxi_template_is_pruned_and_published_with_every_signature(taxi):
     )
     version = os.path.join(taxi, "bucket", "taxi", "1")
     (pruned,) = read(version)
-    assert pruned["training"]["path"] == "keras"
+    assert pruned["training"]["path"] == "call_function"
     assert pruned["sparsity"]["overall"] == pytest.approx(0.5, abs=0.01)
     trained = os.path.join(outputs["Trainer"]["model"][0].uri, "Format-Serving")
     kept = tf.saved_model.load(version).signatures
