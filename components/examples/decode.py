@@ -1,7 +1,7 @@
 """Decodes serialized tf.Examples into the tensors that a function reads."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,7 @@ def make_decoder(
     transform_graph: str | None = None,
     schema: str | None = None,
     from_transform: bool = False,
+    may_lack: Collection[str] = (),
 ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """Returns what decodes batches of rows like these, also inside a tf.data pipeline.
 
@@ -66,6 +67,8 @@ def make_decoder(
       transform_graph: As for `decode_rows`.
       schema: As for `decode_rows`.
       from_transform: As for `decode_rows`.
+      may_lack: Features that rows may lack, such as a label; zeros stand for what is missing.
+        Defaults to none.
 
     Returns:
       A function from serialized tf.Examples `[rows]` to tensors `[rows, ...]` by input name.
@@ -78,8 +81,10 @@ def make_decoder(
         import tensorflow_transform as tft  # Takes seconds, and only raw rows need it.
 
         graph = tft.TFTransformOutput(transform_graph)
-        if _are_raw(present, graph, from_transform):
-            layer, raw_spec = graph.transform_features_layer(), graph.raw_feature_spec()
+        raw_spec = _lenient(graph.raw_feature_spec(), may_lack)
+        transformed_spec = _lenient(graph.transformed_feature_spec(), may_lack)
+        if _are_raw(present, raw_spec, transformed_spec, from_transform):
+            layer = graph.transform_features_layer()
 
             def transform(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
                 features = layer(_parse(serialized, raw_spec))
@@ -89,8 +94,13 @@ def make_decoder(
             return transform
     spec_of = _schema_features(schema) if schema is not None else {}
     spec = {name: spec_of.get(name) or _feature(name, wanted) for name, wanted in inputs.items()}
+    spec = _lenient(spec, may_lack)
     _require(
-        {name: wanted for name, wanted in inputs.items() if not _may_be_missing(spec_of.get(name))},
+        {
+            name: wanted
+            for name, wanted in inputs.items()
+            if name not in may_lack and not _may_be_missing(spec_of.get(name))
+        },
         sorted(present),
         "in the rows",
         " Give `transform_graph` if these rows are raw and the model reads transformed features."
@@ -128,8 +138,25 @@ def feature_kinds(rows: Sequence[bytes]) -> dict[str, str]:
 _KINDS = {tf.float32: "float_list", tf.int64: "int64_list", tf.string: "bytes_list"}
 
 
-def _are_raw(present: Mapping[str, str], graph: Any, from_transform: bool) -> bool:
-    raw, transformed = graph.raw_feature_spec(), graph.transformed_feature_spec()
+def _lenient(spec: Mapping[str, Any], may_lack: Collection[str]) -> dict[str, Any]:
+    """The same features, of which some need not be there."""
+    lenient = dict(spec)
+    for name in may_lack:
+        feature = lenient.get(name)
+        if isinstance(feature, tf.io.FixedLenFeature) and feature.default_value is None:
+            zeros = np.zeros([size or 0 for size in feature.shape], feature.dtype.as_numpy_dtype)
+            # The zero of a string array is an integer.
+            zeros = np.full_like(zeros, b"", object) if feature.dtype == tf.string else zeros
+            lenient[name] = feature._replace(default_value=zeros.tolist())
+    return lenient
+
+
+def _are_raw(
+    present: Mapping[str, str],
+    raw: Mapping[str, Any],
+    transformed: Mapping[str, Any],
+    from_transform: bool,
+) -> bool:
     if not _fit(present, raw) or (from_transform and _fit(present, transformed)):
         return False
     return _known(present, raw) >= _known(present, transformed)

@@ -17,6 +17,7 @@ def make_label_decoder(
     transform_graph: str | None = None,
     schema: str | None = None,
     from_transform: bool = False,
+    may_lack: bool = False,
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns what decodes the labels of rows like these, also inside a tf.data pipeline.
 
@@ -26,6 +27,7 @@ def make_label_decoder(
       transform_graph: Transform's output directory, if it makes the label. Defaults to None.
       schema: The rows' schema file. Defaults to None.
       from_transform: Whether the rows are known to be Transform's output. Defaults to False.
+      may_lack: Whether rows may have no label; zeros stand for what is missing. Defaults to False.
 
     Returns:
       A function from serialized tf.Examples `[rows]` to labels: `[rows]` for a scalar feature,
@@ -55,8 +57,30 @@ def make_label_decoder(
             transform_graph=transform_graph if label_key in made else None,
             schema=schema,
             from_transform=from_transform,
+            may_lack=[label_key] if may_lack else [],
         )
 
     widths = decoder([None, None])(tf.constant(list(rows)))[label_key].shape[1]
+    if widths == 1 and may_lack:
+        # A batch without any label must still have a column of them.
+        column = decoder([None, 1])
+        return lambda serialized: column(serialized)[label_key][:, 0]
     decode = decoder([None] if widths == 1 else [None, widths])
     return lambda serialized: decode(serialized)[label_key]
+
+
+def make_presence_decoder(
+    rows: Sequence[bytes], label_key: str
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns what tells which rows hold a value of a feature, as booleans `[rows]`.
+
+    Args:
+      rows: Some of the rows, serialized. Where none of them holds the feature, a transform makes
+        it, and every row has it.
+      label_key: The feature.
+    """
+    kind = feature_kinds(rows).get(label_key)
+    if not kind:
+        return lambda serialized: tf.ones(tf.shape(serialized)[:1], tf.bool)
+    spec = {label_key: tf.io.RaggedFeature({**_TYPES, "bytes_list": tf.string}[kind])}
+    return lambda serialized: tf.io.parse_example(serialized, spec)[label_key].row_lengths() > 0

@@ -1,7 +1,7 @@
 """What a technique is given: a loaded model, and rows to calibrate on and to prove with."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ class Source:
       calibrating: How many of them, from the first on, calibrate; the others prove.
       transform_graph: Transform's output directory, or None.
       schema: The rows' schema file, or None.
+      may_lack: Features that rows may lack, such as a label.
     """
 
     model_dir: str
@@ -35,6 +36,7 @@ class Source:
     calibrating: int
     transform_graph: str | None = None
     schema: str | None = None
+    may_lack: Collection[str] = ()
 
     @property
     def rows_to_prove_with(self) -> list[bytes]:
@@ -87,6 +89,7 @@ class Source:
             transform_graph=self.transform_graph,
             schema=self.schema,
             from_transform=self.sample.from_transform,
+            may_lack=self.may_lack,
         )
 
 

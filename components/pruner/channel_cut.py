@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tf_keras
 
-from tfx_shrink.pruner.channel_graph import ChannelGraph, Channels
+from tfx_shrink.training.channel_graph import ChannelGraph, Channels
 
 _layers = tf_keras.layers
 

@@ -4,7 +4,6 @@ import tf_keras
 
 from tfx_shrink.errors import ModelError, ProofError
 from tfx_shrink.pruner.channel_cut import cut, strongest
-from tfx_shrink.pruner.channel_graph import ChannelGraph, channel_graph
 from tfx_shrink.pruner.job import Job, Made
 from tfx_shrink.pruner.selection import check_globs, matches
 from tfx_shrink.pruner.settings import Settings
@@ -12,6 +11,7 @@ from tfx_shrink.pruner.sparsity import Sparsity
 from tfx_shrink.pruner.tuning import Ready, train_on, train_or_not
 from tfx_shrink.saved_model.functions import load
 from tfx_shrink.saved_model.weights import list_weights
+from tfx_shrink.training.channel_graph import ChannelGraph, channel_graph
 from tfx_shrink.training.keras_models import save_keras
 from tfx_shrink.training.signatures import SignatureBuilder
 

@@ -64,29 +64,58 @@ def read_training_data(
       ExamplesError: The rows lack a feature or the label, or do not fill one batch of the size that
         the model insists on.
     """
-    files = list_files(patterns)
-    rows = source.sample.rows
     fixed = fixed_batch_size(inputs)
-    size = fixed or batch_size
     decode = source.decoder(inputs)
     decode_label = make_label_decoder(
-        rows,
+        source.sample.rows,
         label_key,
         transform_graph=source.transform_graph,
         schema=source.schema,
         from_transform=source.sample.from_transform,
     )
+    return shuffled_batches(
+        list_files(patterns),
+        lambda batch: (decode(batch), decode_label(batch)),
+        batch_size=fixed or batch_size,
+        seed=seed,
+        only_full=fixed is not None,
+    )
+
+
+def shuffled_batches(
+    files: Sequence[str],
+    decode: Callable[[tf.Tensor], tuple[Any, Any]],
+    *,
+    batch_size: int,
+    seed: int,
+    only_full: bool = False,
+) -> TrainingData:
+    """Reads records, mixed anew for every epoch, in batches.
+
+    Args:
+      files: TFRecord files, gzipped or not.
+      decode: From records `[rows]` to what a batch holds.
+      batch_size: Rows of a batch.
+      seed: Chooses another order.
+      only_full: Whether rows that fill no batch are left out. Defaults to False.
+
+    Returns:
+      The batches.
+
+    Raises:
+      ExamplesError: The rows do not fill one batch where it must be full.
+    """
     count = count_rows(files)
-    steps = count // size if fixed else -(-count // size)
+    steps = count // batch_size if only_full else -(-count // batch_size)
     if not steps:
         raise ExamplesError(
-            f"The model insists on batches of {size} rows; there are {count} rows. Give more."
+            f"The model insists on batches of {batch_size} rows; there are {count} rows. Give more."
         )
 
     # There is nothing here for AutoGraph, which would trace the arithmetic of file names too.
     @tf.autograph.experimental.do_not_convert
-    def rows_and_labels(batch: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        return decode(batch), decode_label(batch)
+    def decoded(batch: tf.Tensor) -> tuple[Any, Any]:
+        return decode(batch)
 
     @tf.autograph.experimental.do_not_convert
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
@@ -97,8 +126,8 @@ def read_training_data(
         return (
             read_dataset(files, seed=order)
             .shuffle(_SHUFFLED_ROWS, seed=order)
-            .batch(size, drop_remainder=fixed is not None)
-            .map(rows_and_labels, num_parallel_calls=tf.data.AUTOTUNE)
+            .batch(batch_size, drop_remainder=only_full)
+            .map(decoded, num_parallel_calls=tf.data.AUTOTUNE)
         )
 
     def from_epoch(first: int) -> tf.data.Dataset:

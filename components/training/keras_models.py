@@ -45,7 +45,7 @@ def load_keras(model_dir: str) -> LoadedKeras:
         model = _load(model_dir)
     except Exception as error:  # Keras raises whatever a layer's own code raises.
         raise ModelError(f"Keras cannot load it: {_first_line(error)}") from error
-    if not isinstance(model, (tf_keras.Sequential, tf_keras.Model)) or not _is_graph(model):
+    if not isinstance(model, (tf_keras.Sequential, tf_keras.Model)) or not is_graph(model):
         raise ModelError(f"it is no Functional or Sequential Keras model, but {_kind(model)}")
     # Layers that are only attached would belong to `model.layers` too, and TFMOT refuses them.
     return LoadedKeras(model, tf_keras.Model(model.inputs, model.outputs, name=model.name))
@@ -98,8 +98,8 @@ def _load(model_dir: str) -> Any:
         return model
 
 
-def _is_graph(model: tf_keras.Model) -> bool:
-    """Whether the model's layers are joined by tensors that Keras knows."""
+def is_graph(model: Any) -> bool:
+    """Whether it is a Functional or Sequential model: its layers are joined by tensors Keras knows."""
     return bool(getattr(model, "_is_graph_network", False))
 
 

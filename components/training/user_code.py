@@ -49,7 +49,8 @@ def load_functions(
 
 def code_digest(functions: Mapping[str, Callable[..., Any]]) -> str:
     """Names the code of user functions, so that work done with other code is not taken up."""
-    files = sorted({inspect.getsourcefile(function) or "" for function in functions.values()})
+    plain = [getattr(function, "func", function) for function in functions.values()]
+    files = sorted({inspect.getsourcefile(function) or "" for function in plain})
     content = hashlib.sha256()
     for path in files:
         content.update(Path(path).read_bytes() if os.path.isfile(path) else path.encode())

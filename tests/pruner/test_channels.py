@@ -10,7 +10,7 @@ from support.transform import write_transform_graph
 from tfx_shrink import lineage
 from tfx_shrink.errors import ModelError, ParameterError
 from tfx_shrink.pruner.channel_cut import cut, strongest
-from tfx_shrink.pruner.channel_graph import channel_graph
+from tfx_shrink.training.channel_graph import channel_graph
 from tfx_shrink.pruner.prune import prune
 
 layers = tf_keras.layers

@@ -1,0 +1,1 @@
+"""Distiller: a small student is trained together with its teacher."""

@@ -1,0 +1,343 @@
+"""Trains a small student together with its teacher, and proves that it can take its place."""
+
+import dataclasses
+import functools
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import apache_beam as beam
+import tf_keras
+
+from tfx_shrink import lineage
+from tfx_shrink.delivery import deliver, require_new
+from tfx_shrink.distiller.job import Job, answer_shape, make_job
+from tfx_shrink.distiller.lessons import below, given_lessons, make_lessons, teach
+from tfx_shrink.distiller.outputs import BINARY, CLASSES
+from tfx_shrink.distiller.quality import compare
+from tfx_shrink.distiller.settings import FEATURE, KL, Settings
+from tfx_shrink.distiller.student import Student, build_student, narrow
+from tfx_shrink.errors import ParameterError, ProofError
+from tfx_shrink.examples.decode import transform_graph_in
+from tfx_shrink.examples.sample import sample_rows
+from tfx_shrink.measure.difference import OutputDifference
+from tfx_shrink.measure.size import model_size, stripped_size
+from tfx_shrink.proof.signatures import prove_signatures
+from tfx_shrink.proof.source import Source, reads_serialized
+from tfx_shrink.saved_model.functions import load
+from tfx_shrink.training.checkpoints import forget, work_key
+from tfx_shrink.training.keras_models import save_keras
+from tfx_shrink.training.signatures import SignatureBuilder
+from tfx_shrink.training.user_code import code_digest
+
+# What user code may define; `distill` says what each does.
+USER_FUNCTIONS = ("student_fn", "input_fn", "signatures_fn")
+AUTO = "auto"
+_PROOF_ROWS = 200
+_QUALITY_ROWS = 5_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Distilled:
+    """What `distill` made.
+
+    Attributes:
+      student_parameters: How many weights the student has.
+      teacher_parameters: How many float weights the teacher's functions read.
+      quality: Teacher, student and control on rows with a label that nobody trained on; empty
+        where there were none.
+      source: Digest and bytes of the teacher's directory.
+      result: Digest and bytes of the result directory.
+      source_gzip: Bytes of the teacher, without what only training needs, after gzip.
+      result_gzip: Bytes of the result after gzip.
+      difference: How far the outputs moved on real rows.
+      facts: What else the compression record says.
+    """
+
+    student_parameters: int
+    teacher_parameters: int
+    quality: dict[str, Any]
+    source: lineage.ModelState
+    result: lineage.ModelState
+    source_gzip: int
+    result_gzip: int
+    difference: OutputDifference
+    facts: dict[str, Any]
+
+
+def distill(
+    teacher_dir: str,
+    out_dir: str,
+    *,
+    student: Callable[[], tf_keras.Model] | str,
+    examples: Sequence[str],
+    eval_examples: Sequence[str] | None = None,
+    transform_graph: str | None = None,
+    schema: str | None = None,
+    user_functions: Mapping[str, Callable[..., Any]] | None = None,
+    work_dir: str | None = None,
+    log_dir: str | None = None,
+    make_pipeline: Callable[[], beam.Pipeline] = beam.Pipeline,
+    temp_dir: str | None = None,
+    **parameters: Any,
+) -> Distilled:
+    """Trains a student to answer as its teacher does, and saves it in the teacher's place.
+
+    The student has the teacher's signatures, with the same names of inputs and outputs, built anew
+    from the transform graph; `out_dir` is written only after every one of them ran beside the
+    teacher's on real rows. Keras loads the result, which carries the compression record. How good
+    it is, its record says where `eval_examples` hold labels; judge it by an Evaluator.
+
+    The teacher sees every row once: a Beam pass writes its answers beside the rows, and goes on
+    where it was killed. So the cost of the teacher does not grow with the epochs.
+
+    Example:
+      ```python
+      import tf_keras
+      from tfx_shrink.distiller.distill import distill
+
+
+      def student():
+          image = tf_keras.Input((8, 8, 1), name="image")
+          x = tf_keras.layers.Conv2D(16, 3, activation="relu")(image)
+          return tf_keras.Model(image, tf_keras.layers.Dense(10)(tf_keras.layers.Flatten()(x)))
+
+
+      done = distill(
+          "teacher",
+          "student",
+          student=student,
+          examples=["Split-train/*"],
+          transform_graph="transform_graph",
+          label_key="label",
+      )
+      print(done.teacher_parameters / done.student_parameters)
+      ```
+
+    Args:
+      teacher_dir: The teacher's SavedModel directory, of any origin.
+      out_dir: Directory to make. It must not exist or be empty.
+      student: Builds an uncompiled Functional or Sequential tf_keras model whose inputs are named
+        as (some of) the transformed features and whose output has the shape of the teacher's; or
+        `"auto"`: the teacher with hidden layers of `width` times their channels.
+      examples: Glob patterns of TFRecord files of tf.Examples, raw or transformed. Rows without a
+        label are learned from by their soft targets.
+      eval_examples: Rows that nobody trains on, for `patience`, `control` and the record's quality.
+        Defaults to None.
+      transform_graph: Transform's output directory, for raw rows and raw-Example signatures.
+        Defaults to None.
+      schema: The examples' schema, a text proto file, for features of open length or that may be
+        missing. Defaults to None.
+      user_functions: What the defaults cannot know, by name. `input_fn(files, tf_transform_output,
+        batch_size)` returns one pass of `(features by name, label)` batches, which may differ from
+        epoch to epoch and need `teacher_pass="in_step"`; `signatures_fn(model,
+        tf_transform_output)` returns signatures that cannot be rebuilt. Defaults to none.
+      work_dir: Where soft targets and the last epoch are kept, on a file system that every Beam
+        worker reaches; what this run kept is removed on success. Defaults to None: a temporary
+        local directory, and a killed run begins again.
+      log_dir: TensorBoard's directory. Defaults to None.
+      make_pipeline: Makes the Beam pipelines. Defaults to the direct runner.
+      temp_dir: A directory that the pipeline's workers can write to. Defaults to a local one.
+      **parameters: Attributes of `settings.Settings`, such as `temperature`, `alpha` and
+        `label_key`, each with its default there.
+
+    Returns:
+      Parameters, sizes, quality, and how far the outputs moved.
+
+    Raises:
+      ParameterError: A parameter is out of its range, the student gives another shape than the
+        teacher, a layer of a feature pair does not exist, or `out_dir` is not empty.
+      PublishError: `out_dir` cannot be written.
+      ModelError: There is no SavedModel, it cannot be asked, or a signature cannot be rebuilt.
+      ExamplesError: There are no rows, or they lack what teacher or student read, or the label.
+      TrainingError: The loss is not finite.
+      ProofError: The result does not run, or holds NaN.
+    """
+    settings = Settings(**parameters)
+    functions = dict(user_functions or {})
+    settings.check(
+        auto=student == AUTO, has_input_fn="input_fn" in functions, evaluates=bool(eval_examples)
+    )
+    require_new(out_dir)
+    if os.path.abspath(out_dir).startswith(os.path.join(os.path.abspath(teacher_dir), "")):
+        raise ParameterError(f"{out_dir} lies inside {teacher_dir}, which is not changed.")
+    loaded = load(teacher_dir)
+    lineage.require_order(teacher_dir, "distill")
+    if transform_graph is not None:
+        transform_graph_in(transform_graph)
+    draw = functools.partial(
+        sample_rows, seed=settings.seed, make_pipeline=make_pipeline, temp_dir=temp_dir
+    )
+    source = Source(teacher_dir, loaded, draw(examples, _PROOF_ROWS), 0, transform_graph, schema)
+    job = make_job(source, settings, examples, functions)
+
+    def build() -> Student:
+        narrower = functools.partial(narrow, job.keras, job.why_not_keras, settings.width or 1.0)
+        make = narrower if student == AUTO else student
+        return build_student(make, job.kind, answer_shape(job), settings.seed)  # type: ignore[arg-type]
+
+    builder, unproven = _signatures(job, build())
+    with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
+        soft_dir = _soft_dir(job, work_dir or work, transform_graph)
+        kept_in = _checkpoint_dir(job, work_dir, student)
+        train_data = (
+            given_lessons(job)
+            if "input_fn" in functions
+            else make_lessons(
+                job, build().inputs, examples, os.path.join(soft_dir, "train"), make_pipeline
+            )
+        )
+        eval_data = (
+            None
+            if eval_examples is None or settings.patience is None
+            else make_lessons(
+                job, build().inputs, eval_examples, os.path.join(soft_dir, "eval"), make_pipeline
+            )
+        )
+        students, trained = {}, {}
+        for name, alpha in (("student", settings.alpha), ("control", 1.0)):
+            if name == "control" and not settings.control:
+                continue
+            students[name], trained[name] = teach(
+                job,
+                build,
+                train_data,
+                eval_data,
+                alpha=alpha,
+                checkpoint_dir=below(kept_in, name),
+                log_dir=below(log_dir, name) if settings.control else log_dir,
+            )
+        quality = (
+            {}
+            if eval_examples is None
+            else compare(job, draw(eval_examples, _QUALITY_ROWS), students)
+        )
+        result_dir = os.path.join(work, "model")
+        _save(job, students["student"], builder, result_dir)
+        try:
+            proof = prove_signatures(job.source, result_dir, builder.names())
+        except ProofError:
+            forget(kept_in)  # What was trained would fail again.
+            raise
+        source_size, result_size = stripped_size(teacher_dir), model_size(result_dir)
+        parameters_of = {
+            "student": students["student"].network.count_params(),
+            "teacher": job.teacher_parameters,
+        }
+        facts = {
+            "container": "saved_model",
+            "saved_as": "keras",
+            "teacher_function": job.function.name,
+            "output": dataclasses.asdict(job.kind),
+            "loss": _loss(job),
+            "parameters_of": parameters_of,
+            "student_is_larger": parameters_of["student"] > parameters_of["teacher"],
+            "training": trained["student"],
+            "control": trained.get("control"),
+            "quality": quality,
+            "dropped_signatures": list(settings.drop_signatures),
+            "signatures_not_compared": unproven,
+            "signatures_not_run": proof.not_run,
+            "output_difference": dataclasses.asdict(proof.difference),
+            "source_gzip_bytes": source_size.gzip,
+            "result_gzip_bytes": result_size.gzip,
+        }
+        step = lineage.append(
+            teacher_dir, result_dir, "distill", dataclasses.asdict(settings), facts
+        )
+        deliver(result_dir, out_dir)
+        forget(soft_dir)
+        forget(kept_in)
+    return Distilled(
+        student_parameters=parameters_of["student"],
+        teacher_parameters=parameters_of["teacher"],
+        quality=quality,
+        source=lineage.ModelState(**step["source"]),
+        result=lineage.ModelState(**step["result"]),
+        source_gzip=source_size.gzip,
+        result_gzip=result_size.gzip,
+        difference=proof.difference,
+        facts=facts,
+    )
+
+
+def _signatures(job: Job, student: Student) -> tuple[SignatureBuilder, dict[str, str]]:
+    """What builds the teacher's signatures, tried on student and teacher before anything costs."""
+    builder = SignatureBuilder(
+        job.source,
+        job.transform_output,
+        job.settings.label_key,
+        job.settings.drop_signatures,
+        job.functions.get("signatures_fn"),
+    )
+    builder.build(student.network)
+    if reads_serialized(job.function):
+        reason = "the teacher has no function over features"
+        return builder, dict.fromkeys(builder.names(), reason)
+    return builder, builder.prove(_teacher_network(job))
+
+
+def _teacher_network(job: Job) -> tf_keras.Model:
+    """The teacher as a Keras network; its own, or its function in one layer."""
+    if job.keras is not None:
+        return tf_keras.Model(job.keras.network.inputs, job.keras.network.outputs)
+    inputs = {
+        name: tf_keras.Input(batch_shape=spec.shape, dtype=spec.dtype, name=name)
+        for name, spec in job.function.inputs.items()
+    }
+    output = next(iter(job.function.outputs))
+    ask = tf_keras.layers.Lambda(lambda features: job.function.call(features)[output])
+    return tf_keras.Model(inputs, ask(inputs))
+
+
+def _soft_dir(job: Job, work_dir: str, transform_graph: str | None) -> str:
+    """Names what the teacher's answers depend on; the student and its training do not matter."""
+    parameters = {
+        "function": job.teacher.function,
+        "layers": job.teacher.layers,
+        "label_key": job.settings.label_key,
+        "kind": dataclasses.asdict(job.kind),
+        "transform_graph": transform_graph and lineage.model_state(transform_graph).digest,
+    }
+    key = work_key(job.source.model_dir, job.examples, parameters)
+    return os.path.join(work_dir, f"soft-targets-{key}")
+
+
+def _checkpoint_dir(
+    job: Job, work_dir: str | None, student: Callable[..., Any] | str
+) -> str | None:
+    if work_dir is None:
+        return None
+    code = dict(job.functions)
+    if student != AUTO:
+        code["student_fn"] = student  # type: ignore[assignment]
+    parameters = {**dataclasses.asdict(job.settings), "user_code": code_digest(code)}
+    return os.path.join(work_dir, work_key(job.source.model_dir, job.examples, parameters))
+
+
+def _save(job: Job, student: Student, builder: SignatureBuilder, out_dir: str) -> None:
+    """Saves a student, compiled so that a Pruner can go on."""
+    network, from_logits = student.network, not job.kind.probabilities
+    if job.kind.task == CLASSES:
+        one_number = job.targets.label is None or job.targets.label.shape.rank == 0
+        losses = tf_keras.losses
+        loss = (
+            losses.SparseCategoricalCrossentropy if one_number else losses.CategoricalCrossentropy
+        )(from_logits=from_logits)
+    elif job.kind.task == BINARY:
+        loss = tf_keras.losses.BinaryCrossentropy(from_logits=from_logits)
+    else:
+        loss = tf_keras.losses.MeanSquaredError()
+    network.compile(tf_keras.optimizers.Adam(job.settings.learning_rate), loss)
+    save_keras(network, out_dir, builder.build(network), compiled_like=network)
+
+
+def _loss(job: Job) -> str:
+    """The name of the loss that was taken."""
+    asked = job.settings.loss
+    if asked in (KL, FEATURE) and job.kind.task not in (CLASSES, BINARY):
+        return "mse, for the teacher predicts a number" + (
+            ", and features" if asked == FEATURE else ""
+        )
+    return asked

@@ -1,0 +1,193 @@
+"""What distilling is given, looked at before anything is trained."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from tfx_shrink.distiller.outputs import OutputKind, teacher_output
+from tfx_shrink.distiller.settings import Settings
+from tfx_shrink.distiller.soft_targets import LabelReader, TargetSpec, read_labels
+from tfx_shrink.distiller.teacher import OUTPUT, Teacher, TeacherSpec, choose_function
+from tfx_shrink.errors import ModelError, ParameterError
+from tfx_shrink.examples.decode import feature_kinds
+from tfx_shrink.examples.files import list_files, read_rows
+from tfx_shrink.proof.source import Source
+from tfx_shrink.saved_model.functions import ServedFunction
+from tfx_shrink.saved_model.weights import list_weights
+from tfx_shrink.training.keras_models import LoadedKeras, load_keras
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One teacher, and rows to teach with.
+
+    Attributes:
+      source: The teacher with rows to prove with, some of them with a label if any row has one.
+      settings: The Distiller's parameters.
+      examples: Glob patterns of all rows.
+      functions: User code by name.
+      keras: The teacher as Keras loads it; None where it cannot.
+      why_not_keras: Why it cannot; None where it can.
+      function: The teacher's function that is asked.
+      kind: What its output is.
+      teacher: How a worker asks it.
+      targets: What a record of soft targets holds.
+      read_labels: Reads labels of serialized rows; None where there are none.
+    """
+
+    source: Source
+    settings: Settings
+    examples: Sequence[str]
+    functions: Mapping[str, Callable[..., Any]]
+    keras: LoadedKeras | None
+    why_not_keras: str | None
+    function: ServedFunction
+    kind: OutputKind
+    teacher: TeacherSpec
+    targets: TargetSpec
+    read_labels: LabelReader | None
+
+    @property
+    def transform_output(self) -> Any:
+        """The transform graph as user code takes it, or None."""
+        graph = self.source.transform_graph
+        return None if graph is None else tft.TFTransformOutput(graph)
+
+    @property
+    def teacher_parameters(self) -> int:
+        """How many float weights the teacher's functions read."""
+        weights = list_weights(self.source.loaded)
+        return sum(int(weight.variable.shape.num_elements()) for weight in weights)
+
+
+def make_job(
+    source: Source,
+    settings: Settings,
+    examples: Sequence[str],
+    functions: Mapping[str, Callable[..., Any]],
+) -> Job:
+    """Looks at teacher and rows, and refuses what cannot be taught.
+
+    Args:
+      source: The teacher, and a sample of the rows.
+      settings: The Distiller's parameters.
+      examples: Glob patterns of all rows.
+      functions: User code by name.
+
+    Raises:
+      ParameterError: A layer of a feature pair does not exist.
+      ExamplesError: The rows lack what the teacher reads, or no row has the label.
+      ModelError: No function of the teacher can be asked, or what its output is cannot be told.
+    """
+    keras, why_not_keras = _keras(source.model_dir)
+    layers = tuple(settings.feature_pairs or {})
+    if layers:
+        _check_layers(keras, why_not_keras, layers)
+    reader = None
+    if settings.label_key is not None:
+        source = _with_a_label(source, examples, settings.label_key)
+        reader = read_labels(source.sample.rows, source, settings.label_key)
+    function = choose_function(source, settings.signature_name)
+    output = next(iter(function.outputs))
+    values = function.call_arrays(source.read(source.sample.rows[-64:], function))[output]
+    kind = teacher_output(
+        function,
+        output,
+        values,
+        labels=None if reader is None else _labels(reader, source),
+        saved_loss=_loss_name(keras),
+        loss=settings.loss,
+    )
+    spec = TeacherSpec(
+        source.model_dir,
+        function.name,
+        output,
+        kind,
+        layers,
+        source.sample,
+        source.transform_graph,
+        source.schema,
+        tuple(source.may_lack),
+    )
+    answers = Teacher(spec).answer_rows(source.sample.rows[-2:])
+    label = None
+    if reader is not None:
+        some, _ = reader(tf.constant(source.sample.rows))
+        label = tf.TensorSpec(some.shape[1:], some.dtype)
+    return Job(
+        source=source,
+        settings=settings,
+        examples=examples,
+        functions=functions,
+        keras=keras,
+        why_not_keras=why_not_keras,
+        function=function,
+        kind=kind,
+        teacher=spec,
+        targets=TargetSpec({name: value.shape[1:] for name, value in answers.items()}, label),
+        read_labels=reader,
+    )
+
+
+def answer_shape(job: Job) -> tuple[int, ...]:
+    """Returns the shape of the teacher's answer to one row."""
+    return tuple(job.targets.targets[OUTPUT])
+
+
+def _keras(model_dir: str) -> tuple[LoadedKeras | None, str | None]:
+    try:
+        return load_keras(model_dir), None
+    except ModelError as error:
+        return None, str(error)
+
+
+def _check_layers(
+    keras: LoadedKeras | None, why_not_keras: str | None, layers: Sequence[str]
+) -> None:
+    if keras is None:
+        raise ModelError(
+            "loss='feature' needs a Functional or Sequential teacher that was saved by Keras; of "
+            f"this one {why_not_keras}. Use loss='kl' or loss='mse'."
+        )
+    known = [layer.name for layer in keras.network.layers]
+    if unknown := sorted(set(layers) - set(known)):
+        raise ParameterError(
+            f"`feature_pairs` must name layers of the teacher, which has {known}. "
+            f"Received: {unknown}."
+        )
+
+
+def _with_a_label(source: Source, examples: Sequence[str], label_key: str) -> Source:
+    """The same with a row in its sample that has the label, which few rows may have."""
+    source = dataclasses.replace(source, may_lack=(label_key,))
+    graph = source.transform_graph
+    made_anew = graph is not None and (
+        label_key not in tft.TFTransformOutput(graph).raw_feature_spec()
+        and label_key in tft.TFTransformOutput(graph).transformed_feature_spec()
+    )
+    if made_anew or feature_kinds(source.sample.rows).get(label_key):
+        return source
+    for path in list_files(examples):
+        for row in read_rows(path):
+            if feature_kinds([row]).get(label_key):
+                rows = [*source.sample.rows, row]
+                return dataclasses.replace(
+                    source, sample=dataclasses.replace(source.sample, rows=rows)
+                )
+    return source
+
+
+def _labels(reader: LabelReader, source: Source) -> np.ndarray:
+    labels, there = reader(tf.constant(source.sample.rows))
+    return labels.numpy()[there.numpy()]
+
+
+def _loss_name(keras: LoadedKeras | None) -> str | None:
+    loss = None if keras is None else getattr(keras.model, "loss", None)
+    if not loss or isinstance(loss, (dict, list)):
+        return None
+    return loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", None))

@@ -1,0 +1,246 @@
+"""The teacher's pass over the rows: a Beam transform that writes every row with its soft targets.
+
+A shard is written under another name and renamed when it is whole, so a pass that was killed goes on
+with the shards that are missing, and no row is ever written twice.
+"""
+
+import dataclasses
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import apache_beam as beam
+import numpy as np
+import tensorflow as tf
+from apache_beam.utils.shared import Shared
+
+from tfx_shrink.distiller.teacher import Teacher, TeacherSpec
+from tfx_shrink.errors import ExamplesError
+from tfx_shrink.examples.files import count_rows, list_files, read_batches
+from tfx_shrink.examples.labels import make_label_decoder, make_presence_decoder
+from tfx_shrink.proof.source import Source
+
+_SHARD_ROWS = 1024
+_SUFFIX = ".tfrecord"
+_ROW, _LABEL, _HAS_LABEL, _TARGET = "row", "label", "has_label", "target/"
+
+# `[rows]` serialized Examples -> labels, and whether each row has one.
+LabelReader = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+
+@dataclasses.dataclass(frozen=True)
+class TargetSpec:
+    """What a record holds besides its row.
+
+    Attributes:
+      targets: Shape of each soft target of one row, by name.
+      label: Shape and type of one label; None where there are no labels.
+    """
+
+    targets: Mapping[str, tuple[int, ...]]
+    label: tf.TensorSpec | None
+
+
+def write_soft_targets(
+    patterns: Sequence[str],
+    directory: str,
+    teacher: TeacherSpec,
+    label_key: str | None,
+    *,
+    make_pipeline: Callable[[], beam.Pipeline] = beam.Pipeline,
+) -> list[str]:
+    """Writes rows with their soft targets and labels; shards that are there already are kept.
+
+    Args:
+      patterns: Glob patterns of TFRecord files of the rows.
+      directory: Where to, on a file system that every worker reaches; it must belong to this
+        teacher and these rows alone.
+      teacher: What to ask.
+      label_key: The label's feature, or None.
+      make_pipeline: Makes the Beam pipeline. Defaults to the direct runner.
+
+    Returns:
+      The shards' paths, sorted.
+
+    Raises:
+      ExamplesError: The shards do not hold every row once.
+    """
+    files = list_files(patterns)
+    tf.io.gfile.makedirs(directory)
+    with make_pipeline() as pipeline:
+        _ = pipeline | SoftTargets(files, directory, teacher, label_key)
+    shards = sorted(tf.io.gfile.glob(os.path.join(directory, f"*{_SUFFIX}")))
+    written, rows = count_rows(shards) if shards else 0, count_rows(files)
+    if written != rows:
+        raise ExamplesError(
+            f"The teacher answered {written} rows in {directory}, and there are {rows} in "
+            f"{list(patterns)}. Remove the directory and run again, while nothing changes the rows."
+        )
+    return shards
+
+
+class SoftTargets(beam.PTransform):
+    """Pipeline -> PCollection of the number of rows of each shard that was written.
+
+    Args:
+      files: Paths of TFRecord files, gzipped or not.
+      directory: Where shards are written.
+      teacher: What to ask.
+      label_key: The label's feature, or None.
+    """
+
+    def __init__(
+        self, files: Sequence[str], directory: str, teacher: TeacherSpec, label_key: str | None
+    ):
+        super().__init__()
+        self._files, self._directory = files, directory
+        self._teacher, self._label_key = teacher, label_key
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
+        """Cuts files into shards, and asks the teacher shard by shard."""
+        return (
+            pipeline
+            | "Files" >> beam.Create(list(enumerate(self._files)))
+            | "OneFileAWorker" >> beam.Reshuffle()
+            | "Shards" >> beam.FlatMap(_missing_shards, self._directory)
+            | "OneShardAWorker" >> beam.Reshuffle()
+            | "Teacher" >> beam.ParDo(_Ask(self._teacher, self._label_key))
+        )
+
+
+def read_labels(rows: Sequence[bytes], source: Source, label_key: str) -> LabelReader:
+    """Returns what reads labels that rows may lack.
+
+    A row has a label where its Example holds a value of the feature and, of a class, where that
+    is not negative: Transform's vocabularies give -1 to what they do not know.
+
+    Args:
+      rows: Some rows, serialized, at least one with a label.
+      source: Rows of the same files, and what transforms them.
+      label_key: The label's feature.
+    """
+    decode = make_label_decoder(
+        rows,
+        label_key,
+        transform_graph=source.transform_graph,
+        schema=source.schema,
+        from_transform=source.sample.from_transform,
+        may_lack=True,
+    )
+    present = make_presence_decoder(rows, label_key)
+
+    def read(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        labels, there = decode(serialized), present(serialized)
+        if labels.dtype.is_integer and labels.shape.rank == 1:
+            there = tf.logical_and(there, labels >= 0)
+        elif labels.dtype.is_floating:
+            finite = tf.math.is_finite(tf.reshape(labels, [tf.shape(labels)[0], -1]))
+            there = tf.logical_and(there, tf.reduce_all(finite, axis=1))
+        return labels, there
+
+    return read
+
+
+def unpack(
+    records: tf.Tensor, spec: TargetSpec
+) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor | None, tf.Tensor | None]:
+    """Takes records of the shards apart, inside a tf.data pipeline.
+
+    Args:
+      records: `[rows]`.
+      spec: What they hold.
+
+    Returns:
+      The serialized rows; soft targets by name; labels and whether each row has one, or None.
+    """
+    features = {_ROW: tf.io.FixedLenFeature([], tf.string)}
+    for name, shape in spec.targets.items():
+        features[_TARGET + name] = tf.io.FixedLenFeature(shape, tf.float32)
+    if spec.label is not None:
+        features[_LABEL] = tf.io.FixedLenFeature(spec.label.shape, spec.label.dtype)
+        features[_HAS_LABEL] = tf.io.FixedLenFeature([], tf.int64)
+    parsed = tf.io.parse_example(records, features)
+    targets = {name: parsed[_TARGET + name] for name in spec.targets}
+    if spec.label is None:
+        return parsed[_ROW], targets, None, None
+    return parsed[_ROW], targets, parsed[_LABEL], tf.cast(parsed[_HAS_LABEL], tf.bool)
+
+
+def _missing_shards(file: tuple[int, str], directory: str) -> Iterator[tuple[str, list[bytes]]]:
+    number, path = file
+    for index, rows in enumerate(read_batches(path, _SHARD_ROWS)):
+        shard = os.path.join(directory, f"{number:05d}-{index:07d}{_SUFFIX}")
+        if not tf.io.gfile.exists(shard):
+            yield shard, rows
+
+
+class _Ask(beam.DoFn):
+    """Asks the teacher for the rows of a shard, and writes it."""
+
+    def __init__(self, spec: TeacherSpec, label_key: str | None):
+        super().__init__()
+        self._spec, self._label_key = spec, label_key
+        self._shared = Shared()
+
+    def setup(self) -> None:
+        self._loaded = self._shared.acquire(self._load)
+
+    def process(self, element: tuple[str, list[bytes]]) -> Iterator[int]:
+        shard, rows = element
+        answers = self._loaded.teacher.answer_rows(rows)
+        labels = there = None
+        if self._loaded.read is not None:
+            labels, there = (value.numpy() for value in self._loaded.read(tf.constant(rows)))
+        partial = f"{shard}.{uuid.uuid4().hex}.partial"
+        with tf.io.TFRecordWriter(partial) as writer:
+            for number, row in enumerate(rows):
+                targets = {name: values[number] for name, values in answers.items()}
+                label = None if labels is None else (labels[number], there[number])
+                writer.write(_record(row, targets, label))
+        tf.io.gfile.rename(partial, shard, overwrite=True)
+        yield len(rows)
+
+    def _load(self) -> "_Loaded":
+        teacher = Teacher(self._spec)
+        if self._label_key is None:
+            return _Loaded(teacher, None)
+        spec = self._spec
+        source = Source(
+            spec.model_dir, None, spec.sample, 0, spec.transform_graph, spec.schema, spec.may_lack
+        )
+        read = tf.function(
+            read_labels(spec.sample.rows, source, self._label_key),
+            input_signature=[tf.TensorSpec([None], tf.string)],
+            autograph=False,
+        )
+        return _Loaded(teacher, read)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Loaded:
+    """What the threads of a worker share."""
+
+    teacher: Teacher
+    read: LabelReader | None
+
+
+def _record(
+    row: bytes, targets: Mapping[str, np.ndarray], label: tuple[np.ndarray, np.bool_] | None
+) -> bytes:
+    features = {_ROW: tf.train.Feature(bytes_list=tf.train.BytesList(value=[row]))}
+    for name, values in targets.items():
+        features[_TARGET + name] = _floats(values)
+    if label is not None:
+        value, there = label
+        is_whole = np.issubdtype(value.dtype, np.integer)
+        features[_LABEL] = _integers(value) if is_whole else _floats(value)
+        features[_HAS_LABEL] = _integers(there)
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+def _floats(values: np.ndarray) -> tf.train.Feature:
+    return tf.train.Feature(float_list=tf.train.FloatList(value=np.ravel(values)))
+
+
+def _integers(values: np.ndarray) -> tf.train.Feature:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=np.ravel(values).astype(np.int64)))

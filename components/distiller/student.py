@@ -1,0 +1,148 @@
+"""The student: built by user code, or a narrower twin of the teacher."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from tfx_shrink.distiller.outputs import CLASSES, OutputKind
+from tfx_shrink.errors import ModelError, ParameterError
+from tfx_shrink.training.channel_graph import channel_graph
+from tfx_shrink.training.keras_models import LoadedKeras, is_graph
+
+_PROBABILITIES = ("softmax", "sigmoid")
+
+
+@dataclasses.dataclass(frozen=True)
+class Student:
+    """A network to train, and what will be served.
+
+    Attributes:
+      body: Gives logits, or the numbers of a regression; this is trained.
+      network: The same layers, giving what the teacher gives.
+    """
+
+    body: tf_keras.Model
+    network: tf_keras.Model
+
+    @property
+    def inputs(self) -> dict[str, tf.TensorSpec]:
+        """Type of every input, by the name of the feature it reads."""
+        tensors = tf.nest.flatten(self.body.inputs)
+        return {
+            name: tf.TensorSpec(tensor.shape, tensor.dtype)
+            for name, tensor in zip(self.body.input_names, tensors, strict=True)
+        }
+
+
+def build_student(
+    build: Callable[[], tf_keras.Model], kind: OutputKind, answer_shape: tuple[int, ...], seed: int
+) -> Student:
+    """Builds a student that gives what its teacher gives.
+
+    Args:
+      build: Makes an uncompiled Functional or Sequential model.
+      kind: What the teacher's output is. A student that ends in logits is given the softmax or
+        sigmoid that the teacher has; one that ends in such an activation gives its logits to
+        training.
+      answer_shape: Shape of the teacher's answer to one row.
+      seed: Of the student's first weights.
+
+    Raises:
+      ParameterError: It is no such model, has several outputs, or gives another shape.
+    """
+    tf_keras.utils.set_random_seed(seed)
+    built = build()
+    if not isinstance(built, tf_keras.Model) or not is_graph(built):
+        raise ParameterError(
+            "`student_fn` must return a Functional or Sequential tf_keras model with inputs named "
+            f"as the features are. Received: {type(built).__module__}.{type(built).__name__}."
+        )
+    if len(built.outputs) != 1:
+        raise ParameterError(
+            f"The student must have one output, as the teacher has. Received: {built.output_names}."
+        )
+    shape = tuple(built.output_shape[1:])
+    if shape != answer_shape:
+        raise ParameterError(
+            f"The student must give what the teacher gives. The teacher's answer to a row has the "
+            f"shape {answer_shape}; the student's, of layer {_last(built).name!r}, has {shape}."
+        )
+    body = _without_activation(built, kind)
+    if not kind.probabilities:
+        return Student(body, body)
+    name = f"{_last(built).name}_{kind.activation}"
+    outputs = tf_keras.layers.Activation(kind.activation, dtype="float32", name=name)(body.output)
+    return Student(body, tf_keras.Model(body.inputs, outputs, name=built.name))
+
+
+def narrow(teacher: LoadedKeras | None, why_not: str | None, width: float) -> tf_keras.Model:
+    """Builds the teacher's network again, with hidden layers of another width and new weights.
+
+    Args:
+      teacher: The teacher as Keras loads it; None where it cannot.
+      why_not: Why it cannot.
+      width: By what the number of channels of each hidden Dense and Conv layer is multiplied; at
+        least one stays.
+
+    Raises:
+      ModelError: Keras cannot load the teacher, or it has no hidden layer whose width may change.
+    """
+    if teacher is None:
+        raise ModelError(
+            "student='auto' needs a Functional or Sequential teacher that was saved by Keras; of "
+            f"this one {why_not}. Give user code with a `student_fn(fn_args)`."
+        )
+    graph = channel_graph(teacher.network)
+    widths = {
+        name: max(1, round(graph.sizes[group] * width))
+        for group, names in graph.makers.items()
+        if group not in graph.fixed
+        for name in names
+    }
+    if not widths:
+        reasons = "".join(f"\n  {names}: {graph.fixed[g]}" for g, names in graph.makers.items())
+        raise ModelError(
+            "The teacher has no hidden layer whose width may change. Give user code with a "
+            f"`student_fn(fn_args)`.{reasons}"
+        )
+
+    def scaled(layer: Any) -> Any:
+        config = layer.get_config()
+        if layer.name in widths:
+            config["units" if "units" in config else "filters"] = widths[layer.name]
+        return type(layer).from_config(config)
+
+    student = tf_keras.models.clone_model(teacher.network, clone_function=scaled)
+    for layer in teacher.network.layers:
+        if layer.weights and not layer.trainable_weights:
+            # What was measured on the rows, such as a normalization's mean, is not learned.
+            student.get_layer(layer.name).set_weights(layer.get_weights())
+    return student
+
+
+def _last(network: tf_keras.Model) -> Any:
+    return network.output._keras_history.layer
+
+
+def _without_activation(network: tf_keras.Model, kind: OutputKind) -> tf_keras.Model:
+    """A network over the same layers that gives logits."""
+    last = _last(network)
+    activation = getattr(getattr(last, "activation", None), "__name__", "linear")
+    if isinstance(last, tf_keras.layers.Softmax):
+        activation = "softmax"
+    if activation not in _PROBABILITIES:
+        return network
+    expected = "softmax" if kind.task == CLASSES else "sigmoid"
+    if activation != expected:
+        raise ParameterError(
+            f"The student must end in logits or in a {expected}, as the teacher's {kind.task} "
+            f"call for. Received: layer {last.name!r} with a {activation}."
+        )
+    if not last.weights:
+        return tf_keras.Model(network.inputs, last.input, name=network.name)
+    # Layers look at their activation when they are called, so this holds for every later trace.
+    last.activation = tf_keras.activations.linear
+    return network
