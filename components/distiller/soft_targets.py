@@ -1,7 +1,7 @@
 """The teacher's pass over the rows: a Beam transform that writes every row with its soft targets.
 
-A shard is written under another name and renamed when it is whole, so a pass that was killed goes on
-with the shards that are missing, and no row is ever written twice.
+A shard is written under another name and renamed when it is whole, so a pass that was killed goes
+on with the shards that are missing, and no row is ever written twice.
 """
 
 import dataclasses

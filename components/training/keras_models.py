@@ -99,7 +99,7 @@ def _load(model_dir: str) -> Any:
 
 
 def is_graph(model: Any) -> bool:
-    """Whether it is a Functional or Sequential model: its layers are joined by tensors Keras knows."""
+    """Whether it is a Functional or Sequential model, whose layers Keras can take apart."""
     return bool(getattr(model, "_is_graph_network", False))
 
 
