@@ -10,13 +10,15 @@ from tfx_shrink.version import __version__
 
 if TYPE_CHECKING:
     from tfx_shrink.bucket_pusher.component import BucketPusher
+    from tfx_shrink.distiller.component import Distiller
     from tfx_shrink.pruner.component import Pruner
     from tfx_shrink.quantizer.component import Quantizer
 
-__all__ = ["BucketPusher", "Pruner", "Quantizer", "__version__"]
+__all__ = ["BucketPusher", "Distiller", "Pruner", "Quantizer", "__version__"]
 
 _HOMES = {
     "BucketPusher": "tfx_shrink.bucket_pusher.component",
+    "Distiller": "tfx_shrink.distiller.component",
     "Pruner": "tfx_shrink.pruner.component",
     "Quantizer": "tfx_shrink.quantizer.component",
 }

@@ -33,7 +33,6 @@ from tfx_shrink.training.user_code import code_digest
 
 # What user code may define; `distill` says what each does.
 USER_FUNCTIONS = ("student_fn", "input_fn", "signatures_fn")
-AUTO = "auto"
 _PROOF_ROWS = 200
 _QUALITY_ROWS = 5_000
 

@@ -1,6 +1,7 @@
 """The student: built by user code, or a narrower twin of the teacher."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,22 @@ class Student:
             name: tf.TensorSpec(tensor.shape, tensor.dtype)
             for name, tensor in zip(self.body.input_names, tensors, strict=True)
         }
+
+
+def bind_student(
+    student_fn: Callable[[Any], tf_keras.Model] | None, fn_args: Any
+) -> Callable[[], tf_keras.Model]:
+    """Gives user code's `student_fn` its arguments.
+
+    Raises:
+      ParameterError: There is none.
+    """
+    if student_fn is None:
+        raise ParameterError(
+            "There is no student. Give user code with a `student_fn(fn_args)`, or student='auto' "
+            "and a `width`."
+        )
+    return functools.partial(student_fn, fn_args)
 
 
 def build_student(

@@ -1,7 +1,5 @@
 """Pruner's executor: artifacts in, one call of the technique, artifacts out."""
 
-import logging
-import os
 from typing import Any
 
 from tfx_shrink.tfx_seam.artifacts import (
@@ -15,13 +13,11 @@ from tfx_shrink.tfx_seam.components import (
     BaseBeamExecutor,
     TrainArgs,
     artifact_utils,
-    fileio,
     json_utils,
     path_utils,
     proto_utils,
 )
-
-_log = logging.getLogger(__name__)
+from tfx_shrink.tfx_seam.work_dirs import kept_work
 
 
 class Executor(BaseBeamExecutor):
@@ -44,9 +40,10 @@ class Executor(BaseBeamExecutor):
             proto_utils.json_to_proto(exec_properties["train_args"], train_args)
         splits = list(train_args.splits) or json_utils.loads(exec_properties["splits"])
         layers = exec_properties.get("layers")
-        work_dir = exec_properties.get("work_dir") or None
-        kept_in = work_dir or _beside(model.uri)
-        with user_functions(exec_properties, USER_FUNCTIONS) as functions:
+        with (
+            kept_work(exec_properties, model) as kept_in,
+            user_functions(exec_properties, USER_FUNCTIONS) as functions,
+        ):
             done = prune(
                 saved_model_dir(input_dict["base_model"]),
                 path_utils.serving_model_dir(model.uri),
@@ -75,8 +72,6 @@ class Executor(BaseBeamExecutor):
                 strategy=exec_properties["strategy"],
                 seed=exec_properties["seed"],
             )
-        if work_dir is None and fileio.exists(kept_in) and not fileio.listdir(kept_in):
-            fileio.rmtree(kept_in)
         set_custom_properties(
             model,
             {
@@ -92,10 +87,3 @@ class Executor(BaseBeamExecutor):
                 "compression_p99_output_difference": done.difference.p99,
             },
         )
-
-
-def _beside(model_uri: str) -> str:
-    """A directory that the next execution of the same node finds again."""
-    directory = os.path.join(os.path.dirname(os.path.dirname(model_uri)), ".work")
-    _log.info("No `work_dir` was given. Training keeps its last epoch in %s.", directory)
-    return directory

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tfx.components.util import udf_utils
+from tfx.components.trainer.fn_args_utils import DataAccessor, FnArgs
+from tfx.components.util import tfxio_utils, udf_utils
 from tfx.utils import io_utils
 
 from tfx_shrink.training.user_code import load_functions
@@ -45,3 +46,54 @@ def user_functions(
         yield load_functions(
             module_path, io_utils.ensure_local(module_file) if module_file else None, names
         )
+
+
+def make_fn_args(
+    artifacts: Sequence[Any],
+    *,
+    examples: Sequence[str],
+    eval_examples: Sequence[str] | None,
+    transform_graph: str | None,
+    schema: str | None,
+    base_model: str,
+    train_steps: int | None,
+    model_run_dir: str | None,
+) -> FnArgs:
+    """Returns what the stock Trainer gives to user code, as far as a component knows it.
+
+    Args:
+      artifacts: The Examples; empty on a command line, where there is no `data_accessor`.
+      examples: Glob patterns of the rows that are trained on.
+      eval_examples: Glob patterns of others, or None.
+      transform_graph: Transform's output directory, or None.
+      schema: The schema's path, or None.
+      base_model: Directory of the model that goes in.
+      train_steps: For how many steps, if that was given.
+      model_run_dir: TensorBoard's directory, or None.
+    """
+    accessor = None
+    if artifacts:
+        telemetry = ["tfx_shrink"]
+        accessor = DataAccessor(
+            tf_dataset_factory=tfxio_utils.get_tf_dataset_factory_from_artifact(
+                artifacts, telemetry
+            ),
+            record_batch_factory=tfxio_utils.get_record_batch_factory_from_artifact(
+                artifacts, telemetry
+            ),
+            data_view_decode_fn=tfxio_utils.get_data_view_decode_fn_from_artifact(
+                artifacts, telemetry
+            ),
+        )
+    return FnArgs(
+        train_files=list(examples),
+        eval_files=list(eval_examples or []),
+        train_steps=train_steps,
+        transform_graph_path=transform_graph,
+        transform_output=transform_graph,
+        schema_path=schema,
+        schema_file=schema,
+        data_accessor=accessor,
+        base_model=base_model,
+        model_run_dir=model_run_dir,
+    )
