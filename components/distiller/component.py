@@ -268,6 +268,6 @@ def _check_student(student: Any, has_module: bool) -> None:
         )
     if student is None and not has_module:
         raise ParameterError(
-            "There is no student. Give `module_path` or `module_file` with a `student_fn(fn_args)`, "
-            "or student='auto' and a `width`. Received: student=None."
+            "There is no student. Give `module_path` or `module_file` with a "
+            "`student_fn(fn_args)`, or student='auto' and a `width`. Received: student=None."
         )

@@ -13,11 +13,11 @@ import tf_keras
 from tfx_shrink import lineage
 from tfx_shrink.delivery import deliver, require_new
 from tfx_shrink.distiller.job import Job, answer_shape, make_job
-from tfx_shrink.distiller.lessons import below, given_lessons, make_lessons, teach
-from tfx_shrink.distiller.outputs import BINARY, CLASSES
+from tfx_shrink.distiller.objective import loss_taken
 from tfx_shrink.distiller.quality import compare
-from tfx_shrink.distiller.settings import FEATURE, KL, Settings
-from tfx_shrink.distiller.student import Student, build_student, narrow
+from tfx_shrink.distiller.settings import AUTO, Settings
+from tfx_shrink.distiller.student import Student, build_student, narrow, save_student
+from tfx_shrink.distiller.teaching import STUDENT, Places, teach_all
 from tfx_shrink.errors import ParameterError, ProofError
 from tfx_shrink.examples.decode import transform_graph_in
 from tfx_shrink.examples.sample import sample_rows
@@ -27,7 +27,6 @@ from tfx_shrink.proof.signatures import prove_signatures
 from tfx_shrink.proof.source import Source, reads_serialized
 from tfx_shrink.saved_model.functions import load
 from tfx_shrink.training.checkpoints import forget, work_key
-from tfx_shrink.training.keras_models import save_keras
 from tfx_shrink.training.signatures import SignatureBuilder
 from tfx_shrink.training.user_code import code_digest
 
@@ -172,56 +171,31 @@ def distill(
     job = make_job(source, settings, examples, functions)
 
     def build() -> Student:
-        narrower = functools.partial(narrow, job.keras, job.why_not_keras, settings.width or 1.0)
-        make = narrower if student == AUTO else student
+        make = functools.partial(narrow, job, settings.width or 1.0) if student == AUTO else student
         return build_student(make, job.kind, answer_shape(job), settings.seed)  # type: ignore[arg-type]
 
     builder, unproven = _signatures(job, build())
+    kept_in = _work_dirs(job, work_dir, student)
     with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
-        soft_dir = _soft_dir(job, work_dir or work, transform_graph)
-        kept_in = _checkpoint_dir(job, work_dir, student)
-        train_data = (
-            given_lessons(job)
-            if "input_fn" in functions
-            else make_lessons(
-                job, build().inputs, examples, os.path.join(soft_dir, "train"), make_pipeline
-            )
+        places = Places(
+            soft_targets=kept_in["soft_targets"] or os.path.join(work, "soft_targets"),
+            checkpoints=kept_in["checkpoints"],
+            logs=log_dir,
         )
-        eval_data = (
-            None
-            if eval_examples is None or settings.patience is None
-            else make_lessons(
-                job, build().inputs, eval_examples, os.path.join(soft_dir, "eval"), make_pipeline
-            )
-        )
-        students, trained = {}, {}
-        for name, alpha in (("student", settings.alpha), ("control", 1.0)):
-            if name == "control" and not settings.control:
-                continue
-            students[name], trained[name] = teach(
-                job,
-                build,
-                train_data,
-                eval_data,
-                alpha=alpha,
-                checkpoint_dir=below(kept_in, name),
-                log_dir=below(log_dir, name) if settings.control else log_dir,
-            )
+        students, trained = teach_all(job, build, eval_examples, places, make_pipeline)
         quality = (
-            {}
-            if eval_examples is None
-            else compare(job, draw(eval_examples, _QUALITY_ROWS), students)
+            compare(job, draw(eval_examples, _QUALITY_ROWS), students) if eval_examples else {}
         )
         result_dir = os.path.join(work, "model")
-        _save(job, students["student"], builder, result_dir)
+        save_student(job, students[STUDENT], builder, result_dir)
         try:
             proof = prove_signatures(job.source, result_dir, builder.names())
         except ProofError:
-            forget(kept_in)  # What was trained would fail again.
+            forget(kept_in["checkpoints"])  # What was trained would fail again.
             raise
-        source_size, result_size = stripped_size(teacher_dir), model_size(result_dir)
+        sizes = {"source": stripped_size(teacher_dir), "result": model_size(result_dir)}
         parameters_of = {
-            "student": students["student"].network.count_params(),
+            "student": students[STUDENT].network.count_params(),
             "teacher": job.teacher_parameters,
         }
         facts = {
@@ -229,33 +203,32 @@ def distill(
             "saved_as": "keras",
             "teacher_function": job.function.name,
             "output": dataclasses.asdict(job.kind),
-            "loss": _loss(job),
+            "loss_taken": loss_taken(job),
             "parameters_of": parameters_of,
             "student_is_larger": parameters_of["student"] > parameters_of["teacher"],
-            "training": trained["student"],
-            "control": trained.get("control"),
+            "training": trained,
             "quality": quality,
             "dropped_signatures": list(settings.drop_signatures),
             "signatures_not_compared": unproven,
             "signatures_not_run": proof.not_run,
             "output_difference": dataclasses.asdict(proof.difference),
-            "source_gzip_bytes": source_size.gzip,
-            "result_gzip_bytes": result_size.gzip,
+            "source_gzip_bytes": sizes["source"].gzip,
+            "result_gzip_bytes": sizes["result"].gzip,
         }
         step = lineage.append(
             teacher_dir, result_dir, "distill", dataclasses.asdict(settings), facts
         )
         deliver(result_dir, out_dir)
-        forget(soft_dir)
-        forget(kept_in)
+    for directory in kept_in.values():
+        forget(directory)
     return Distilled(
         student_parameters=parameters_of["student"],
         teacher_parameters=parameters_of["teacher"],
         quality=quality,
         source=lineage.ModelState(**step["source"]),
         result=lineage.ModelState(**step["result"]),
-        source_gzip=source_size.gzip,
-        result_gzip=result_size.gzip,
+        source_gzip=sizes["source"].gzip,
+        result_gzip=sizes["result"].gzip,
         difference=proof.difference,
         facts=facts,
     )
@@ -290,53 +263,26 @@ def _teacher_network(job: Job) -> tf_keras.Model:
     return tf_keras.Model(inputs, ask(inputs))
 
 
-def _soft_dir(job: Job, work_dir: str, transform_graph: str | None) -> str:
-    """Names what the teacher's answers depend on; the student and its training do not matter."""
-    parameters = {
+def _work_dirs(
+    job: Job, work_dir: str | None, student: Callable[..., Any] | str
+) -> dict[str, str | None]:
+    """Names what must survive a crash by all that it depends on."""
+    if work_dir is None:
+        return {"soft_targets": None, "checkpoints": None}
+    model_dir, graph = job.source.model_dir, job.source.transform_graph
+    answers = {
         "function": job.teacher.function,
         "layers": job.teacher.layers,
-        "label_key": job.settings.label_key,
         "kind": dataclasses.asdict(job.kind),
-        "transform_graph": transform_graph and lineage.model_state(transform_graph).digest,
+        "label_key": job.settings.label_key,
+        "transform_graph": graph and lineage.model_state(graph).digest,
     }
-    key = work_key(job.source.model_dir, job.examples, parameters)
-    return os.path.join(work_dir, f"soft-targets-{key}")
-
-
-def _checkpoint_dir(
-    job: Job, work_dir: str | None, student: Callable[..., Any] | str
-) -> str | None:
-    if work_dir is None:
-        return None
     code = dict(job.functions)
     if student != AUTO:
         code["student_fn"] = student  # type: ignore[assignment]
-    parameters = {**dataclasses.asdict(job.settings), "user_code": code_digest(code)}
-    return os.path.join(work_dir, work_key(job.source.model_dir, job.examples, parameters))
-
-
-def _save(job: Job, student: Student, builder: SignatureBuilder, out_dir: str) -> None:
-    """Saves a student, compiled so that a Pruner can go on."""
-    network, from_logits = student.network, not job.kind.probabilities
-    if job.kind.task == CLASSES:
-        one_number = job.targets.label is None or job.targets.label.shape.rank == 0
-        losses = tf_keras.losses
-        loss = (
-            losses.SparseCategoricalCrossentropy if one_number else losses.CategoricalCrossentropy
-        )(from_logits=from_logits)
-    elif job.kind.task == BINARY:
-        loss = tf_keras.losses.BinaryCrossentropy(from_logits=from_logits)
-    else:
-        loss = tf_keras.losses.MeanSquaredError()
-    network.compile(tf_keras.optimizers.Adam(job.settings.learning_rate), loss)
-    save_keras(network, out_dir, builder.build(network), compiled_like=network)
-
-
-def _loss(job: Job) -> str:
-    """The name of the loss that was taken."""
-    asked = job.settings.loss
-    if asked in (KL, FEATURE) and job.kind.task not in (CLASSES, BINARY):
-        return "mse, for the teacher predicts a number" + (
-            ", and features" if asked == FEATURE else ""
-        )
-    return asked
+    training = {**dataclasses.asdict(job.settings), "user_code": code_digest(code)}
+    return {
+        # Another student, or the same one trained otherwise, has the same answers to learn.
+        "soft_targets": os.path.join(work_dir, work_key(model_dir, job.examples, answers)),
+        "checkpoints": os.path.join(work_dir, work_key(model_dir, job.examples, training)),
+    }

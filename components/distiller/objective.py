@@ -6,12 +6,20 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from tfx_shrink.distiller.job import Job
 from tfx_shrink.distiller.outputs import BINARY, CLASSES, REGRESSION
 from tfx_shrink.distiller.settings import FEATURE, MSE, Settings
 from tfx_shrink.distiller.teacher import OUTPUT
 
 # Everything that is known of a batch besides its features.
 TARGETS, LABEL, HAS_LABEL = "targets", "label", "has_label"
+
+
+def loss_taken(job: Job) -> str:
+    """Names the loss that a job takes: squared differences where numbers are predicted."""
+    if job.kind.task == REGRESSION and job.settings.loss != MSE:
+        return "mse" + (" and features" if job.settings.loss == FEATURE else "")
+    return job.settings.loss
 
 
 def soft_loss(teacher: tf.Tensor, student: tf.Tensor, task: str, settings: Settings) -> tf.Tensor:

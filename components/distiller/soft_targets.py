@@ -8,6 +8,7 @@ import dataclasses
 import os
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -188,15 +189,15 @@ class _Ask(beam.DoFn):
     def process(self, element: tuple[str, list[bytes]]) -> Iterator[int]:
         shard, rows = element
         answers = self._loaded.teacher.answer_rows(rows)
-        labels = there = None
+        labels: list[Any] = [None] * len(rows)
         if self._loaded.read is not None:
-            labels, there = (value.numpy() for value in self._loaded.read(tf.constant(rows)))
+            values, there = self._loaded.read(tf.constant(rows))
+            labels = list(zip(values.numpy(), there.numpy(), strict=True))
         partial = f"{shard}.{uuid.uuid4().hex}.partial"
         with tf.io.TFRecordWriter(partial) as writer:
             for number, row in enumerate(rows):
                 targets = {name: values[number] for name, values in answers.items()}
-                label = None if labels is None else (labels[number], there[number])
-                writer.write(_record(row, targets, label))
+                writer.write(_record(row, targets, labels[number]))
         tf.io.gfile.rename(partial, shard, overwrite=True)
         yield len(rows)
 
@@ -224,9 +225,7 @@ class _Loaded:
     read: LabelReader | None
 
 
-def _record(
-    row: bytes, targets: Mapping[str, np.ndarray], label: tuple[np.ndarray, np.bool_] | None
-) -> bytes:
+def _record(row: bytes, targets: Mapping[str, np.ndarray], label: tuple[Any, Any] | None) -> bytes:
     features = {_ROW: tf.train.Feature(bytes_list=tf.train.BytesList(value=[row]))}
     for name, values in targets.items():
         features[_TARGET + name] = _floats(values)
@@ -242,5 +241,5 @@ def _floats(values: np.ndarray) -> tf.train.Feature:
     return tf.train.Feature(float_list=tf.train.FloatList(value=np.ravel(values)))
 
 
-def _integers(values: np.ndarray) -> tf.train.Feature:
+def _integers(values: Any) -> tf.train.Feature:
     return tf.train.Feature(int64_list=tf.train.Int64List(value=np.ravel(values).astype(np.int64)))

@@ -8,10 +8,12 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from tfx_shrink.distiller.outputs import CLASSES, OutputKind
+from tfx_shrink.distiller.job import Job
+from tfx_shrink.distiller.outputs import BINARY, CLASSES, REGRESSION, OutputKind
 from tfx_shrink.errors import ModelError, ParameterError
 from tfx_shrink.training.channel_graph import channel_graph
-from tfx_shrink.training.keras_models import LoadedKeras, is_graph
+from tfx_shrink.training.keras_models import is_graph, save_keras
+from tfx_shrink.training.signatures import SignatureBuilder
 
 _PROBABILITIES = ("softmax", "sigmoid")
 
@@ -95,24 +97,24 @@ def build_student(
     return Student(body, tf_keras.Model(body.inputs, outputs, name=built.name))
 
 
-def narrow(teacher: LoadedKeras | None, why_not: str | None, width: float) -> tf_keras.Model:
+def narrow(job: Job, width: float) -> tf_keras.Model:
     """Builds the teacher's network again, with hidden layers of another width and new weights.
 
     Args:
-      teacher: The teacher as Keras loads it; None where it cannot.
-      why_not: Why it cannot.
+      job: The teacher.
       width: By what the number of channels of each hidden Dense and Conv layer is multiplied; at
         least one stays.
 
     Raises:
       ModelError: Keras cannot load the teacher, or it has no hidden layer whose width may change.
     """
-    if teacher is None:
+    if job.keras is None:
         raise ModelError(
             "student='auto' needs a Functional or Sequential teacher that was saved by Keras; of "
-            f"this one {why_not}. Give user code with a `student_fn(fn_args)`."
+            f"this one {job.why_not_keras}. Give user code with a `student_fn(fn_args)`."
         )
-    graph = channel_graph(teacher.network)
+    teacher = job.keras.network
+    graph = channel_graph(teacher)
     widths = {
         name: max(1, round(graph.sizes[group] * width))
         for group, names in graph.makers.items()
@@ -132,8 +134,8 @@ def narrow(teacher: LoadedKeras | None, why_not: str | None, width: float) -> tf
             config["units" if "units" in config else "filters"] = widths[layer.name]
         return type(layer).from_config(config)
 
-    student = tf_keras.models.clone_model(teacher.network, clone_function=scaled)
-    for layer in teacher.network.layers:
+    student = tf_keras.models.clone_model(teacher, clone_function=scaled)
+    for layer in teacher.layers:
         if layer.weights and not layer.trainable_weights:
             # What was measured on the rows, such as a normalization's mean, is not learned.
             student.get_layer(layer.name).set_weights(layer.get_weights())
@@ -163,3 +165,26 @@ def _without_activation(network: tf_keras.Model, kind: OutputKind) -> tf_keras.M
     # Layers look at their activation when they are called, so this holds for every later trace.
     last.activation = tf_keras.activations.linear
     return network
+
+
+def save_student(job: Job, student: Student, builder: SignatureBuilder, out_dir: str) -> None:
+    """Saves a student with its teacher's signatures, compiled so that a Pruner can go on.
+
+    Args:
+      job: The teacher.
+      student: The student.
+      builder: Builds the signatures.
+      out_dir: Directory to write.
+    """
+    losses, from_logits = tf_keras.losses, not job.kind.probabilities
+    if job.kind.task == REGRESSION:
+        loss = losses.MeanSquaredError()
+    elif job.kind.task == BINARY:
+        loss = losses.BinaryCrossentropy(from_logits=from_logits)
+    elif job.targets.label is None or job.targets.label.shape.rank == 0:
+        loss = losses.SparseCategoricalCrossentropy(from_logits=from_logits)
+    else:
+        loss = losses.CategoricalCrossentropy(from_logits=from_logits)
+    network = student.network
+    network.compile(tf_keras.optimizers.Adam(job.settings.learning_rate), loss)
+    save_keras(network, out_dir, builder.build(network), compiled_like=network)

@@ -10,8 +10,8 @@ from support.transform import write_transform_graph
 from tfx_shrink import lineage
 from tfx_shrink.errors import ModelError, ParameterError
 from tfx_shrink.pruner.channel_cut import cut, strongest
-from tfx_shrink.training.channel_graph import channel_graph
 from tfx_shrink.pruner.prune import prune
+from tfx_shrink.training.channel_graph import channel_graph
 
 layers = tf_keras.layers
 
