@@ -7,7 +7,7 @@ from typing import Any
 
 from tfx import v1 as tfx
 
-from tfx_shrink import BucketPusher, Pruner, Quantizer
+from tfx_shrink import BucketPusher, Distiller, Pruner, Quantizer
 from tfx_shrink.errors import ParameterError
 
 _STANDARD: Mapping[str, Any] = MappingProxyType({})
@@ -23,6 +23,7 @@ def create_pipeline(
     schema_gen: Mapping[str, Any] = _STANDARD,
     example_validator: Mapping[str, Any] | None = _STANDARD,
     transform: Mapping[str, Any] | None = None,
+    distiller: Mapping[str, Any] | None = None,
     pruner: Mapping[str, Any] | None = None,
     quantizer: Mapping[str, Any] | None = None,
     evaluator: Mapping[str, Any] | None = None,
@@ -36,7 +37,7 @@ def create_pipeline(
 
     ```
     ExampleGen → StatisticsGen → SchemaGen → ExampleValidator → Transform → Trainer
-      → Pruner → Quantizer → Evaluator (against the Trainer's float model) → BucketPusher
+      → Distiller → Pruner → Quantizer → Evaluator (against the Trainer's model) → BucketPusher
     ```
 
     Each stage is a mapping of its component's own parameters; its channels are wired here. A stage
@@ -55,6 +56,7 @@ def create_pipeline(
               "train_args": tfx.proto.TrainArgs(num_steps=1000),
               "eval_args": tfx.proto.EvalArgs(num_steps=50),
           },
+          distiller={"module_path": "taxi.student", "label_key": "tips"},
           pruner={"target_sparsity": 0.8, "label_key": "tips"},
           quantizer={"scheme": "int8"},
           evaluator={"eval_config": eval_config},
@@ -71,6 +73,8 @@ def create_pipeline(
       schema_gen: Parameters of SchemaGen. Defaults to its own.
       example_validator: Parameters of ExampleValidator. Defaults to its own.
       transform: Parameters of Transform. Defaults to None: the Trainer reads raw examples.
+      distiller: Parameters of Distiller, whose teacher is the Trainer's model. Defaults to None:
+        the model keeps its layers.
       pruner: Parameters of Pruner. Defaults to None: every weight stays.
       quantizer: Parameters of Quantizer. Defaults to None: the float model goes on.
       evaluator: Parameters of the stock Evaluator, which sees raw examples and, where the model was
@@ -128,12 +132,16 @@ def create_pipeline(
         blessing = gate[-1].outputs["blessing"]
         only_if_blessed = tfx.dsl.Cond(blessing.future()[0].custom_property("blessed") == 1)
     with only_if_blessed:
-        for technique, parameters in ((Pruner, pruner), (Quantizer, quantizer)):
+        for technique, source, parameters in (
+            (Distiller, "teacher_model", distiller),
+            (Pruner, "base_model", pruner),
+            (Quantizer, "base_model", quantizer),
+        ):
             if parameters is None:
                 continue
             # Raw rows suit every signature: what reads transformed features has them transformed.
             shrunk = technique(
-                base_model=model,
+                **{source: model},
                 examples=raw,
                 **graph,
                 schema=schema.outputs["schema"],

@@ -1,7 +1,8 @@
-"""The digits pipeline: `create_pipeline` with this data, this network and these thresholds."""
+"""The digits pipeline: `create_pipeline` with this data, these networks and these thresholds."""
 
 import os
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import tensorflow_model_analysis as tfma
@@ -15,25 +16,41 @@ _USER_CODE = "tfx_shrink.pipelines.digits"
 _TRAIN_STEPS = 600
 _EVAL_STEPS = 18
 
+# Each as `create_pipeline` takes it.
+DISTILLER: Mapping[str, Any] = MappingProxyType(
+    {
+        "module_path": f"{_USER_CODE}.student",
+        "label_key": LABEL,
+        "epochs": 60,
+        "learning_rate": 3e-3,
+        "eval_splits": ["eval"],
+    }
+)
+PRUNER: Mapping[str, Any] = MappingProxyType(
+    {"target_sparsity": 0.5, "label_key": LABEL, "epochs": 20}
+)
+
 
 def create_digits_pipeline(
     root: str,
     push_to: str,
     *,
     min_accuracy: float = 0.95,
-    max_drop: float = 0.005,
-    pruner: Mapping[str, Any] | None = None,
+    max_drop: float = 0.01,
+    distiller: Mapping[str, Any] | None = DISTILLER,
+    pruner: Mapping[str, Any] | None = PRUNER,
     evaluate_float: bool = False,
 ) -> tfx.dsl.Pipeline:
-    """Returns the pipeline from `root/data/digits.csv` to a published int8 model.
+    """Returns the pipeline from `root/data/digits.csv` to a small published int8 model.
 
     Args:
       root: Directory of data, artifacts and metadata.
       push_to: The root of the bucket, as BucketPusher takes it.
       min_accuracy: Accuracy below which no model is blessed. Defaults to 0.95.
       max_drop: By how much the int8 model's accuracy may lie below the float model's. Defaults to
-        0.005.
-      pruner: See `create_pipeline`. Defaults to None.
+        0.01.
+      distiller: See `create_pipeline`. Defaults to `DISTILLER`.
+      pruner: See `create_pipeline`. Defaults to `PRUNER`.
       evaluate_float: See `create_pipeline`. Defaults to False.
     """
     return create_pipeline(
@@ -46,6 +63,7 @@ def create_digits_pipeline(
             "train_args": tfx.proto.TrainArgs(num_steps=_TRAIN_STEPS),
             "eval_args": tfx.proto.EvalArgs(num_steps=_EVAL_STEPS),
         },
+        distiller=distiller,
         pruner=pruner,
         quantizer={"scheme": "int8"},
         evaluator={"eval_config": _eval_config(min_accuracy, max_drop)},

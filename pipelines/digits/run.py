@@ -22,8 +22,8 @@ class DigitsRun:
     """How a run ended.
 
     Attributes:
-      models: The table: one row per model, the stripped float SavedModel first; empty if the run
-        ended before there was anything to compare.
+      models: The table: one row per stage, the Trainer's model first; empty if the run ended
+        before there was anything to compare.
       verdict: Whether the int8 model was blessed and pushed, where, and if not, why.
       seconds: How long the pipeline took.
       log_path: The full log.
@@ -43,7 +43,7 @@ def run_digits(
     say: Callable[[str], None] = print,
     **pipeline_parameters: Any,
 ) -> DigitsRun:
-    """Runs the main job: digits → float CNN → int8 TFLite → judged → published.
+    """Runs the main job: digits → teacher → student → pruned → int8 TFLite → judged → published.
 
     A second run in the same `root` takes unchanged stages from TFX's cache and publishes nothing
     new.

@@ -1,31 +1,32 @@
-"""The table at the end of the main job: the same digits through float and int8."""
+"""The table at the end of the main job: the same digits through the model of every stage."""
 
 import dataclasses
 import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfx_shrink import lineage
 from tfx_shrink.examples.decode import decode_rows
 from tfx_shrink.examples.files import list_files, read_rows
 from tfx_shrink.measure.difference import output_difference
 from tfx_shrink.measure.metrics import Accuracy, accuracy
+from tfx_shrink.measure.size import ModelSize, model_size, stripped_size
 from tfx_shrink.pipelines.digits.data import LABEL, SIDE
 from tfx_shrink.pipelines.digits.preprocessing import IMAGE
 from tfx_shrink.pipelines.digits.trainer import PROBABILITIES
-from tfx_shrink.quantizer.quantize import quantize
 from tfx_shrink.saved_model.functions import get_function, load
-from tfx_shrink.saved_model.strip import strip
 from tfx_shrink.tflite.interpreter import TFLiteModel
 
 _INPUTS = {
     IMAGE: tf.TensorSpec([None, SIDE, SIDE, 1], tf.float32),
     LABEL: tf.TensorSpec([None, 1], tf.int64),
 }
+
+
+# What each stage makes of the model before it, in words.
+_STAGES = {"Distiller": "student", "Pruner": "pruned", "Quantizer": "int8 TFLite"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,27 +36,28 @@ class ModelRow:
     Attributes:
       name: What it is.
       bytes: Its size.
+      gzip: Its size after gzip.
       accuracy: On the eval split, with its 95 % interval.
-      max_difference: How far any probability lies from the stripped float SavedModel's.
+      max_difference: How far any probability lies from the Trainer's model's.
     """
 
     name: str
     bytes: int
+    gzip: int
     accuracy: Accuracy
     max_difference: float
 
 
 def compare_models(outputs: Mapping[str, Mapping[str, list[Any]]]) -> list[ModelRow]:
-    """Runs the eval split through the float SavedModel, float TFLite and the int8 model.
+    """Runs the eval split through the model of every stage.
 
     Args:
       outputs: What the run made, as `latest_run_outputs` returns it.
 
     Returns:
-      Three rows, the stripped float SavedModel first.
+      The Trainer's model without what only training needs, then one row for every stage that ran.
     """
     trained = _serving_dir(outputs["Trainer"]["model"][0])
-    quantized = _serving_dir(outputs["Quantizer"]["model"][0])
     examples = outputs["Transform"]["transformed_examples"][0].uri
     eval_rows = [
         row
@@ -63,42 +65,25 @@ def compare_models(outputs: Mapping[str, Mapping[str, list[Any]]]) -> list[Model
         for row in read_rows(path)
     ]
     arrays = decode_rows(eval_rows, _INPUTS)
-    with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
-        stripped, float_tflite = os.path.join(work, "stripped"), os.path.join(work, "float32")
-        strip(trained, stripped)
-        quantize(
-            trained,
-            float_tflite,
-            scheme="float32",
-            examples=[os.path.join(examples, "Split-train", "*")],
-        )
-        loaded = load(stripped)
-        image = get_function(loaded, IMAGE)
-        reference = image.call({IMAGE: tf.constant(arrays[IMAGE])})[PROBABILITIES].numpy()
+    reference = _scores(trained, arrays[IMAGE])
 
-        def row(name: str, model_dir: str, predict: Callable[[np.ndarray], np.ndarray]) -> ModelRow:
-            scores = predict(arrays[IMAGE])
-            moved = output_difference({PROBABILITIES: reference}, {PROBABILITIES: scores})
-            size = lineage.model_state(model_dir).bytes
-            return ModelRow(name, size, accuracy(scores, arrays[LABEL]), moved.max)
+    def row(name: str, size: ModelSize, scores: np.ndarray) -> ModelRow:
+        moved = output_difference({PROBABILITIES: reference}, {PROBABILITIES: scores})
+        return ModelRow(name, size.raw, size.gzip, accuracy(scores, arrays[LABEL]), moved.max)
 
-        return [
-            row("float SavedModel, stripped", stripped, lambda _: reference),
-            row("float TFLite", float_tflite, _tflite(float_tflite)),
-            row("int8 TFLite", quantized, _tflite(quantized)),
-        ]
+    made = [
+        row("teacher" if "Distiller" in outputs else "float", stripped_size(trained), reference)
+    ]
+    for stage, name in _STAGES.items():
+        if stage in outputs:
+            directory = _serving_dir(outputs[stage]["model"][0])
+            made.append(row(name, model_size(directory), _scores(directory, arrays[IMAGE])))
+    return made
 
 
 def format_table(models: list[ModelRow]) -> str:
     """Returns the table as text."""
-    head = [
-        "model",
-        "bytes",
-        "smaller",
-        "than TFLite",
-        "accuracy [95 % interval]",
-        "max difference",
-    ]
+    head = ["model", "bytes", "gzip", "smaller", "accuracy [95 % interval]", "max difference"]
     lines = [head]
     for model in models:
         quality = model.accuracy
@@ -106,8 +91,8 @@ def format_table(models: list[ModelRow]) -> str:
             [
                 model.name,
                 f"{model.bytes:,}",
-                f"{models[0].bytes / model.bytes:.2f} x",
-                f"{models[1].bytes / model.bytes:.2f} x",
+                f"{model.gzip:,}",
+                f"{models[0].gzip / model.gzip:.1f} x",
                 f"{quality.value:.4f} [{quality.low:.4f}, {quality.high:.4f}]",
                 f"{model.max_difference:.2g}",
             ]
@@ -126,7 +111,11 @@ def _serving_dir(model: Any) -> str:
     return os.path.join(model.uri, "Format-Serving")
 
 
-def _tflite(model_dir: str) -> Callable[[np.ndarray], np.ndarray]:
-    with tf.io.gfile.GFile(os.path.join(model_dir, "tflite"), "rb") as file:
-        model = TFLiteModel(file.read())
-    return lambda images: model({IMAGE: images})[PROBABILITIES]
+def _scores(model_dir: str, images: np.ndarray) -> np.ndarray:
+    tflite = os.path.join(model_dir, "tflite")
+    if tf.io.gfile.exists(tflite):
+        with tf.io.gfile.GFile(tflite, "rb") as file:
+            return TFLiteModel(file.read())({IMAGE: images})[PROBABILITIES]
+    loaded = load(model_dir)
+    image = get_function(loaded, IMAGE)
+    return image.call({IMAGE: tf.constant(images)})[PROBABILITIES].numpy()
