@@ -175,7 +175,7 @@ def distill(
         return build_student(make, job.kind, answer_shape(job), settings.seed)  # type: ignore[arg-type]
 
     builder, unproven = _signatures(job, build())
-    kept_in = _work_dirs(job, work_dir, student)
+    kept_in = _work_dirs(job, work_dir, student, [*examples, *(eval_examples or [])])
     with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
         places = Places(
             soft_targets=kept_in["soft_targets"] or os.path.join(work, "soft_targets"),
@@ -264,7 +264,7 @@ def _teacher_network(job: Job) -> tf_keras.Model:
 
 
 def _work_dirs(
-    job: Job, work_dir: str | None, student: Callable[..., Any] | str
+    job: Job, work_dir: str | None, student: Callable[..., Any] | str, patterns: Sequence[str]
 ) -> dict[str, str | None]:
     """Names what must survive a crash by all that it depends on."""
     if work_dir is None:
@@ -283,6 +283,6 @@ def _work_dirs(
     training = {**dataclasses.asdict(job.settings), "user_code": code_digest(code)}
     return {
         # Another student, or the same one trained otherwise, has the same answers to learn.
-        "soft_targets": os.path.join(work_dir, work_key(model_dir, job.examples, answers)),
-        "checkpoints": os.path.join(work_dir, work_key(model_dir, job.examples, training)),
+        "soft_targets": os.path.join(work_dir, work_key(model_dir, patterns, answers)),
+        "checkpoints": os.path.join(work_dir, work_key(model_dir, patterns, training)),
     }

@@ -21,13 +21,13 @@ DISTILLER: Mapping[str, Any] = MappingProxyType(
     {
         "module_path": f"{_USER_CODE}.student",
         "label_key": LABEL,
-        "epochs": 60,
+        "epochs": 40,
         "learning_rate": 3e-3,
         "eval_splits": ["eval"],
     }
 )
 PRUNER: Mapping[str, Any] = MappingProxyType(
-    {"target_sparsity": 0.5, "label_key": LABEL, "epochs": 20}
+    {"target_sparsity": 0.5, "label_key": LABEL, "epochs": 15}
 )
 
 

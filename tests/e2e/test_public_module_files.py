@@ -168,6 +168,40 @@ def test_taxi_template_is_pruned_and_published_with_every_signature(taxi):
 
 
 @pytest.mark.slow
+def test_taxi_template_teaches_a_student_that_is_blessed_beside_it_on_raw_rows(taxi):
+    label = taxi_features.transformed_name(taxi_features.LABEL_KEY)
+    outputs = pipelines.run(
+        template_pipeline(
+            taxi,
+            "taxi",
+            "keras_model.model",
+            steps=100,
+            distiller={"module_path": "support.taxi_student", "label_key": label, "epochs": 3},
+            quantizer=None,
+            evaluator={"eval_config": eval_config(label, "BinaryAccuracy", 0.6)},
+            pusher={"push_destination": os.path.join(taxi, "bucket"), "model_name": "taxi"},
+        )
+    )
+    verdict = read_verdict(outputs)
+    assert verdict.pushed, verdict.reason
+    version = os.path.join(taxi, "bucket", "taxi", "1")
+    (distilled,) = read(version)
+    assert distilled["teacher_function"] == "__call__"
+    assert distilled["output"] == {"task": "binary", "probabilities": True}
+    assert distilled["signatures_not_compared"] == {}
+    student, teacher = (
+        tf.saved_model.load(path).signatures
+        for path in (
+            version,
+            os.path.join(outputs["Trainer"]["model"][0].uri, "Format-Serving"),
+        )
+    )
+    assert sorted(student) == sorted(teacher)
+    for name, signature in student.items():
+        assert signature.structured_outputs.keys() == teacher[name].structured_outputs.keys()
+
+
+@pytest.mark.slow
 def test_taxi_template_is_refused_naming_the_operation_of_its_category_encoding(taxi):
     root = taxi
     pipeline = template_pipeline(

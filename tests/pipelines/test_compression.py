@@ -70,6 +70,20 @@ def test_a_pruner_stands_before_the_quantizer_and_the_float_model_stays_the_base
     assert found["Evaluator"].inputs["baseline_model"] is found["Trainer"].outputs["model"]
 
 
+def test_a_distiller_learns_from_the_trainer_and_the_next_technique_from_it():
+    found = nodes(
+        **ALL,
+        distiller={"module_path": "somewhere.student", "label_key": "label"},
+        pruner={"target_sparsity": 0.8, "label_key": "label"},
+    )
+    trained = found["Trainer"].outputs["model"]
+    assert list(found).index("Distiller") < list(found).index("Pruner")
+    assert found["Distiller"].inputs["teacher_model"] is trained
+    assert {"examples", "transform_graph", "schema"} <= found["Distiller"].inputs.keys()
+    assert found["Pruner"].inputs["base_model"] is found["Distiller"].outputs["model"]
+    assert found["Evaluator"].inputs["baseline_model"] is trained
+
+
 def test_pruning_alone_is_judged_against_the_float_model():
     found = nodes(**{**ALL, "quantizer": None}, pruner={"target_sparsity": 0.8})
     assert found["Evaluator"].inputs["model"] is found["Pruner"].outputs["model"]
@@ -105,5 +119,7 @@ def test_bad_stages_are_refused_when_the_pipeline_is_made():
         nodes(**{**ALL, "quantizer": {"scheme": "int7"}})
     with pytest.raises(ParameterError, match="`target_sparsity` must lie"):
         nodes(**ALL, pruner={"target_sparsity": 80})
+    with pytest.raises(ParameterError, match="There is no student"):
+        nodes(**ALL, distiller={"label_key": "label"})
     with pytest.raises(ValueError, match="`evaluate_float=True` needs"):
         nodes(evaluate_float=True)
