@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import tensorflow as tf
@@ -97,6 +97,20 @@ def build_student(
     return Student(body, tf_keras.Model(body.inputs, outputs, name=built.name))
 
 
+def require_layers(student: Student, names: Iterable[str]) -> None:
+    """Checks that the student has the layers that are to be compared with the teacher's.
+
+    Raises:
+      ParameterError: It lacks one.
+    """
+    known = [layer.name for layer in student.body.layers]
+    if unknown := sorted(set(names) - set(known)):
+        raise ParameterError(
+            "`feature_pairs` must name layers of the student for the teacher's; it has "
+            f"{known}. Received: {unknown}."
+        )
+
+
 def narrow(job: Job, width: float) -> tf_keras.Model:
     """Builds the teacher's network again, with hidden layers of another width and new weights.
 
@@ -152,6 +166,13 @@ def _without_activation(network: tf_keras.Model, kind: OutputKind) -> tf_keras.M
     activation = getattr(getattr(last, "activation", None), "__name__", "linear")
     if isinstance(last, tf_keras.layers.Softmax):
         activation = "softmax"
+    elif hasattr(last, "symbol"):  # A TensorFlow function as a layer, such as nn.softmax.
+        activation = str(last.symbol).rpartition(".")[2]
+    elif isinstance(last, tf_keras.Model):
+        raise ParameterError(
+            "The student must not end in a model of its own, whose softmax would not be seen: "
+            f"call its layers instead. Received: {last.name!r}."
+        )
     if activation not in _PROBABILITIES:
         return network
     expected = "softmax" if kind.task == CLASSES else "sigmoid"

@@ -28,6 +28,8 @@ def test_local_runner_prints_one_line_per_component_and_the_table(tmp_path):
         "ExampleValidator",
         "Transform",
         "Trainer",
+        "Distiller",
+        "Pruner",
         "Quantizer",
         "Evaluator",
         "BucketPusher",
