@@ -16,7 +16,7 @@ from tfx_shrink.distiller.job import Job, answer_shape, make_job
 from tfx_shrink.distiller.objective import loss_taken
 from tfx_shrink.distiller.quality import compare
 from tfx_shrink.distiller.settings import AUTO, Settings
-from tfx_shrink.distiller.student import Student, build_student, narrow, save_student
+from tfx_shrink.distiller.student import Student, build_student, narrow, require_layers, save_student
 from tfx_shrink.distiller.teaching import STUDENT, Places, teach_all
 from tfx_shrink.errors import ParameterError, ProofError
 from tfx_shrink.examples.decode import transform_graph_in
@@ -157,6 +157,10 @@ def distill(
     settings.check(
         auto=student == AUTO, has_input_fn="input_fn" in functions, evaluates=bool(eval_examples)
     )
+    if isinstance(student, str) and student != AUTO:
+        raise ParameterError(
+            f"`student` must be a function or {AUTO!r}. Received: student={student!r}."
+        )
     require_new(out_dir)
     if os.path.abspath(out_dir).startswith(os.path.join(os.path.abspath(teacher_dir), "")):
         raise ParameterError(f"{out_dir} lies inside {teacher_dir}, which is not changed.")
@@ -174,7 +178,9 @@ def distill(
         make = functools.partial(narrow, job, settings.width or 1.0) if student == AUTO else student
         return build_student(make, job.kind, answer_shape(job), settings.seed)  # type: ignore[arg-type]
 
-    builder, unproven = _signatures(job, build())
+    first = build()
+    require_layers(first, (settings.feature_pairs or {}).values())
+    builder, unproven = _signatures(job, first)
     kept_in = _work_dirs(job, work_dir, student, [*examples, *(eval_examples or [])])
     with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
         places = Places(
@@ -271,6 +277,7 @@ def _work_dirs(
         return {"soft_targets": None, "checkpoints": None}
     model_dir, graph = job.source.model_dir, job.source.transform_graph
     answers = {
+        "examples": list(job.examples),  # Of all the patterns, those that are trained on.
         "function": job.teacher.function,
         "layers": job.teacher.layers,
         "kind": dataclasses.asdict(job.kind),
@@ -280,7 +287,11 @@ def _work_dirs(
     code = dict(job.functions)
     if student != AUTO:
         code["student_fn"] = student  # type: ignore[assignment]
-    training = {**dataclasses.asdict(job.settings), "user_code": code_digest(code)}
+    training = {
+        **dataclasses.asdict(job.settings),
+        "examples": list(job.examples),
+        "user_code": code_digest(code),
+    }
     return {
         # Another student, or the same one trained otherwise, has the same answers to learn.
         "soft_targets": os.path.join(work_dir, work_key(model_dir, patterns, answers)),

@@ -12,8 +12,8 @@ from tfx_shrink.distiller.outputs import OutputKind, teacher_output
 from tfx_shrink.distiller.settings import Settings
 from tfx_shrink.distiller.soft_targets import LabelReader, TargetSpec, read_labels
 from tfx_shrink.distiller.teacher import OUTPUT, Teacher, TeacherSpec, choose_function
-from tfx_shrink.errors import ModelError, ParameterError
-from tfx_shrink.examples.decode import feature_kinds
+from tfx_shrink.errors import ExamplesError, ModelError, ParameterError
+from tfx_shrink.examples.decode import feature_kinds, shortened
 from tfx_shrink.examples.files import list_files, read_rows
 from tfx_shrink.proof.source import Source
 from tfx_shrink.saved_model.functions import ServedFunction
@@ -178,7 +178,11 @@ def _with_a_label(source: Source, examples: Sequence[str], label_key: str) -> So
                 return dataclasses.replace(
                     source, sample=dataclasses.replace(source.sample, rows=rows)
                 )
-    return source
+    raise ExamplesError(
+        "No row has the label. Leave `label_key` out to learn from soft targets alone, or name a "
+        f"feature of the rows, which hold {shortened(feature_kinds(source.sample.rows))}. "
+        f"Received: label_key={label_key!r}."
+    )
 
 
 def _labels(reader: LabelReader, source: Source) -> np.ndarray:

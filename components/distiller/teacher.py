@@ -123,7 +123,7 @@ def choose_function(source: Source, name: str | None) -> ServedFunction:
     """
     if name is not None:
         function = get_function(source.loaded, name)
-        source.read(source.sample.rows[:1], function)
+        _ask_one(source, function)
         if len(function.outputs) != 1:
             raise ParameterError(
                 "`signature_name` must be a function with one output. "
@@ -143,13 +143,26 @@ def choose_function(source: Source, name: str | None) -> ServedFunction:
             reasons.append(f"{function.name}: it has the outputs {sorted(function.outputs)}")
             continue
         try:
-            source.read(source.sample.rows[:1], function)
+            _ask_one(source, function)
         except ExamplesError as error:
             reasons.append(f"{function.name}: {error}")
         else:
             return function
     listed = "".join(f"\n  {reason}" for reason in reasons)
     raise ModelError(f"No function of the teacher gives one output for these rows.{listed}")
+
+
+def _ask_one(source: Source, function: ServedFunction) -> None:
+    """Asks for one row; a function over serialized rows says only then what they lack."""
+    rows = source.read(source.sample.rows[:1], function)
+    if not reads_serialized(function):
+        return
+    try:
+        function.call_arrays(rows)
+    except tf.errors.InvalidArgumentError as error:
+        lines = [line.strip() for line in error.message.splitlines()]
+        cause = next((line for line in lines if "Feature:" in line), lines[0])
+        raise ExamplesError(f"{function.name} cannot parse the rows: {cause}") from error
 
 
 def _with_layers(spec: TeacherSpec) -> Callable[..., Sequence[tf.Tensor]]:

@@ -114,6 +114,7 @@ def _teach(
         log_dir=places.logs,
         callbacks=[stop] if stop else [],
         tracked=stop.tracked if stop else {},
+        ended=lambda: stop is not None and stop.stopped,
     )
     if stop:
         stop.use_best(lesson)

@@ -45,6 +45,11 @@ class StopEarly(tf_keras.callbacks.Callback):
         }
 
     @property
+    def stopped(self) -> bool:
+        """Whether training has ended, in this run or in one that this one goes on from."""
+        return int(self._epochs) - int(self._best_epoch) >= self._patience
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What to write into the compression record."""
         return {
@@ -65,7 +70,7 @@ class StopEarly(tf_keras.callbacks.Callback):
             self._best_epoch.assign(epoch + 1)
             for kept, value in zip(self._weights, self.model.get_weights(), strict=True):
                 kept.assign(value)
-        elif epoch + 1 - int(self._best_epoch) >= self._patience:
+        elif self.stopped:
             _log.info("Epoch %d was no better than %d: stopped.", epoch + 1, int(self._best_epoch))
             self.model.stop_training = True
 

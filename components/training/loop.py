@@ -7,7 +7,7 @@ import math
 import re
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -46,6 +46,7 @@ def train(
     log_dir: str | None = None,
     callbacks: Sequence[tf_keras.callbacks.Callback] = (),
     tracked: Mapping[str, Any] | None = None,
+    ended: Callable[[], bool] = lambda: False,
 ) -> Trained:
     """Trains a compiled model for a number of steps.
 
@@ -61,6 +62,8 @@ def train(
       callbacks: Others that see every batch. Defaults to none.
       tracked: What belongs to the state of training besides model and optimizer. Defaults to
         nothing.
+      ended: Whether the run that this one goes on from had ended before its last step. Defaults to
+        no.
 
     Returns:
       How it went.
@@ -77,7 +80,7 @@ def train(
         done = checkpoints.restore()
         if done:
             _log.info("Training goes on after epoch %d of %d, from %s.", done, epochs, directory)
-        if done < epochs:
+        if done < epochs and not ended():
             try:
                 model.fit(
                     data.from_epoch(done),
