@@ -60,11 +60,17 @@ def make_label_decoder(
             may_lack=[label_key] if may_lack else [],
         )
 
-    widths = decoder([None, None])(tf.constant(list(rows)))[label_key].shape[1]
+    ragged = decoder([None, None])
+    widths = ragged(tf.constant(list(rows)))[label_key].shape[1]
     if widths == 1 and may_lack:
-        # A batch without any label must still have a column of them.
-        column = decoder([None, 1])
-        return lambda serialized: column(serialized)[label_key][:, 0]
+
+        def column(serialized: tf.Tensor) -> tf.Tensor:
+            labels = ragged(serialized)[label_key]
+            # A batch without any label must still have a column of them.
+            missing = tf.maximum(0, 1 - tf.shape(labels)[1])
+            return tf.reshape(tf.pad(labels, [[0, 0], [0, missing]]), [tf.shape(serialized)[0]])
+
+        return column
     decode = decoder([None] if widths == 1 else [None, widths])
     return lambda serialized: decode(serialized)[label_key]
 

@@ -7,7 +7,7 @@ from support import rows
 from support.transform import write_transform_graph
 
 from tfx_shrink.errors import ExamplesError
-from tfx_shrink.examples.labels import make_label_decoder
+from tfx_shrink.examples.labels import make_label_decoder, make_presence_decoder
 
 
 def labels(serialized, key, **context):
@@ -47,3 +47,40 @@ def test_a_label_that_some_rows_lack_is_refused():
     serialized = [rows.example(label=1, x=1.0), rows.example(x=2.0)]
     with pytest.raises(ExamplesError, match="label"):
         labels(serialized, "label")
+
+
+def test_rows_that_may_lack_the_label_have_zeros_for_it():
+    serialized = [
+        rows.example(label=1, x=1.0),
+        rows.example(x=2.0),
+        rows.example(label=np.array([], int), x=1.0),
+    ]
+    found = labels(serialized[:2], "label", may_lack=True)
+    assert found.tolist() == [1, 0]
+    decode = make_label_decoder(serialized, "label", may_lack=True)
+    assert decode(tf.constant(serialized[1:])).numpy().tolist() == [0, 0]
+    present = make_presence_decoder(serialized, "label")
+    assert present(tf.constant(serialized)).numpy().tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("key", ["label", "label_xf"])
+def test_a_transform_makes_labels_of_rows_that_may_lack_them(tmp_path, key):
+    raw = [{"label": 1, "x": 1.0}, {"label": 2, "x": 2.0}]
+    write_transform_graph(
+        str(tmp_path),
+        raw,
+        {"label": tf.io.FixedLenFeature([], tf.int64), "x": tf.io.FixedLenFeature([], tf.float32)},
+        lambda inputs: {"x": inputs["x"], key: inputs["label"] + 0},
+    )
+    serialized = [rows.example(**row) for row in raw]
+    context = {"transform_graph": str(tmp_path), "may_lack": True}
+    assert labels(serialized, key, **context).tolist() == [1, 2]
+    if key == "label":
+        assert labels([*serialized, rows.example(x=1.0)], key, **context).tolist() == [1, 2, 0]
+
+
+def test_presence_is_told_for_every_type_of_label():
+    for value in (1, 1.5, "cat"):
+        serialized = [rows.example(label=value), rows.example(x=1)]
+        present = make_presence_decoder(serialized, "label")
+        assert present(tf.constant(serialized)).numpy().tolist() == [True, False]
