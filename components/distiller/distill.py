@@ -16,7 +16,13 @@ from tfx_shrink.distiller.job import Job, answer_shape, make_job
 from tfx_shrink.distiller.objective import loss_taken
 from tfx_shrink.distiller.quality import compare
 from tfx_shrink.distiller.settings import AUTO, Settings
-from tfx_shrink.distiller.student import Student, build_student, narrow, require_layers, save_student
+from tfx_shrink.distiller.student import (
+    Student,
+    build_student,
+    narrow,
+    require_layers,
+    save_student,
+)
 from tfx_shrink.distiller.teaching import STUDENT, Places, teach_all
 from tfx_shrink.errors import ParameterError, ProofError
 from tfx_shrink.examples.decode import transform_graph_in

@@ -1,0 +1,250 @@
+"""A student takes its teacher's place: same signatures, loadable, with a record to read."""
+
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+from support import models, rows, weights
+from support.transform import write_transform_graph
+
+from tfx_shrink import lineage
+from tfx_shrink.distiller.distill import distill
+from tfx_shrink.errors import ModelError, ParameterError
+
+X = models.features(10, seed=3)["x"]
+
+
+def signature_types(directory):
+    """{signature: (inputs, outputs)} with names, types and shapes."""
+    loaded = tf.saved_model.load(directory)
+    return {
+        name: (
+            {key: (spec.dtype, spec.shape.as_list()) for key, spec in inputs.items()},
+            {
+                key: (spec.dtype, spec.shape.as_list())
+                for key, spec in function.structured_outputs.items()
+            },
+        )
+        for name, function in loaded.signatures.items()
+        for inputs in [function.structured_input_signature[1]]
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(distilled):
+    """The run with everything: control, and early stopping."""
+    return distilled("keras", control=True, patience=2)
+
+
+def test_the_student_has_its_teachers_signatures_and_is_smaller(saved, whole):
+    out, done = whole
+    assert signature_types(out) == signature_types(saved("keras"))
+    assert done.student_parameters == 163
+    assert done.teacher_parameters == 10_627
+    assert done.result_gzip < done.source_gzip
+    served = tf.saved_model.load(out).signatures["serving_default"](x=tf.constant(X))
+    np.testing.assert_allclose(tf.reduce_sum(served["probabilities"], -1), 1, atol=1e-5)
+
+
+def test_keras_loads_the_student_without_optimizer_slots(whole):
+    out, _ = whole
+    network = weights.load_keras(out)
+    assert weights.optimizer_slots(out) == 0
+    served = tf.saved_model.load(out).signatures["serving_default"](x=tf.constant(X))
+    np.testing.assert_allclose(network(X), served["probabilities"], atol=1e-5)
+    assert network.loss is not None
+
+
+def test_the_record_holds_quality_control_and_early_stopping(whole):
+    out, done = whole
+    (step,) = lineage.read(out)
+    quality = step["quality"]
+    assert quality == done.quality
+    assert (quality["metric"], quality["rows"]) == ("accuracy", 96)
+    for name in ("teacher", "control"):
+        difference = quality[f"student_minus_{name}"]
+        assert difference["mean"] == pytest.approx(quality["student"] - quality[name])
+        assert difference["half_of_95_percent_interval"] >= 0
+    assert sorted(step["training"]) == ["control", "student"]
+    assert step["training"]["student"]["early_stopping"]["best_epoch"] in (1, 2)
+    assert step["output"] == {"task": "classes", "probabilities": True}
+    assert step["loss_taken"] == "kl"
+    assert not step["student_is_larger"]
+    assert step["parameters"]["temperature"] == 4.0
+
+
+def test_cached_and_in_step_give_the_same_student(distilled):
+    cached, _ = distilled("keras")
+    in_step, _ = distilled("keras", teacher_pass="in_step")
+    losses = [
+        lineage.read(out)[-1]["training"]["student"]["final_loss"] for out in (cached, in_step)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    after = weights.read(in_step)
+    for name, array in weights.read(cached).items():
+        np.testing.assert_allclose(array, after[name], atol=1e-3)
+
+
+def test_the_chain_goes_on_through_pruner_and_quantizer(whole, labelled, tmp_path):
+    from tfx_shrink.pruner.prune import prune
+    from tfx_shrink.quantizer.quantize import quantize
+
+    out, _ = whole
+    pruned, int8 = str(tmp_path / "pruned"), str(tmp_path / "int8")
+    prune(out, pruned, examples=[labelled], target_sparsity=0.5, method="one_shot")
+    quantize(pruned, int8, scheme="int8", examples=[labelled], num_calibration_examples=40)
+    assert [step["technique"] for step in lineage.read(int8)] == ["distill", "prune", "quantize"]
+
+
+def test_auto_with_paired_layers_gives_the_narrower_twin(distilled):
+    out, done = distilled("keras", student="auto", width=0.05)
+    found = weights.read(out)
+    assert found["dense/kernel"].shape == (models.WIDTH, 6)
+    assert found["dense_1/kernel"].shape == (6, 3)
+    assert done.facts["output"]["probabilities"]
+
+
+def refused(saved, kind, labelled, tmp_path, error, words, **parameters):
+    parameters = {"label_key": "label", "work_dir": str(tmp_path / "work"), **parameters}
+    with pytest.raises(error, match=words):
+        distill(saved(kind), str(tmp_path / "out"), examples=[labelled], **parameters)
+    assert not (tmp_path / "out").exists()
+    # Nothing was paid for: the teacher's pass had not begun.
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "parameters"),
+    [
+        (r"shape \(3,\); the student's, of layer 'top', has \(5,\)", {"units": 5}),
+        (
+            r"layers of the student.*it has \['x', 'h', 'top'\]. Received: \['hidden'\]",
+            {"loss": "feature", "feature_pairs": {"dense": "hidden"}},
+        ),
+        (r"Received: student='narrow'", {"student": "narrow"}),
+        (r"Received: temperature=0", {"temperature": 0}),
+        (r"\['label', 'x'\].*label_key='species'", {"label_key": "species"}),
+        (r"drop_signatures.*Received: \['serve'\]", {"drop_signatures": ("serve",)}),
+    ],
+)
+def test_bad_input_is_refused_before_the_teachers_pass(
+    saved, student, labelled, tmp_path, words, parameters
+):
+    parameters = {"student": student(units=parameters.pop("units", 3)), **parameters}
+    error = (ParameterError, ModelError, Exception)
+    refused(saved, "keras", labelled, tmp_path, error, words, **parameters)
+
+
+def test_a_student_that_reads_what_the_rows_lack_is_refused(saved, labelled, tmp_path):
+    def build():
+        x = tf_keras.Input([2], name="color")
+        return tf_keras.Model(x, tf_keras.layers.Dense(3)(x))
+
+    refused(saved, "keras", labelled, tmp_path, Exception, "color", student=build)
+
+
+def public_student(wide=4):
+    def build():
+        inputs = [tf_keras.Input([1], name=name) for name in ("a_xf", "b_xf")]
+        hidden = tf_keras.layers.Dense(wide, "relu")(tf_keras.layers.concatenate(inputs))
+        return tf_keras.Model(inputs, tf_keras.layers.Dense(3, "softmax", name="top")(hidden))
+
+    return build
+
+
+@pytest.fixture(scope="module")
+def public(tmp_path_factory):
+    """Raw rows and the transform graph of `models.save_public`."""
+    directory = tmp_path_factory.mktemp("public")
+    raw = models.public_features(64)
+    label = (raw["a"][:, 0] > 0).astype(np.int64)
+    examples = rows.write(directory / "rows", {**raw, "label": label})
+    spec = {name: tf.io.FixedLenFeature([1], tf.float32) for name in ("a", "b")}
+    write_transform_graph(
+        str(directory / "graph"),
+        [{name: values[n].tolist() for name, values in raw.items()} for n in range(4)],
+        spec,
+        lambda inputs: {f"{name}_xf": values * 2 for name, values in inputs.items()},
+    )
+    return examples, str(directory / "graph")
+
+
+def test_a_teacher_of_public_module_files_is_distilled_through_a_student_fn(
+    saved, public, tmp_path
+):
+    examples, graph = public
+    out = str(tmp_path / "out")
+    done = distill(
+        saved("public"),
+        out,
+        student=public_student(),
+        examples=[examples],
+        transform_graph=graph,
+        label_key="label",
+        epochs=1,
+    )
+    assert signature_types(out) == signature_types(saved("public"))
+    # The teacher serves logits, so its student does, though it ends in a softmax.
+    assert done.facts["output"] == {"task": "classes", "probabilities": False}
+    raw = models.public_features(8, seed=1)
+    served = tf.saved_model.load(out).signatures["serving_default"](
+        examples=tf.constant(rows.examples(raw))
+    )
+    network = weights.load_keras(out)
+    np.testing.assert_allclose(
+        served["outputs"], network(models.transformed(raw)), rtol=1e-4, atol=1e-4
+    )
+    assert np.abs(np.sum(served["outputs"], -1) - 1).max() > 0.01
+    transformed = tf.saved_model.load(out).signatures["transform_features"](
+        examples=tf.constant(rows.examples(raw))
+    )
+    np.testing.assert_allclose(transformed["a_xf"], raw["a"] * 2, atol=1e-6)
+
+
+def test_a_student_larger_than_its_teacher_is_noted_and_allowed_and_a_raw_teacher_suffices(
+    public, tmp_path
+):
+    """The teacher has `serving_default` over raw Examples alone, and 6 weights."""
+    examples, graph = public
+    kernel = tf.Variable(np.random.RandomState(0).randn(2, 3).astype(np.float32), name="kernel")
+
+    class Module(tf.Module):
+        def __init__(self):
+            self.kernel = kernel
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+        def serve(self, examples):
+            spec = {name: tf.io.FixedLenFeature([1], tf.float32) for name in ("a", "b")}
+            raw = tf.io.parse_example(examples, spec)
+            return {"scores": tf.nn.softmax(tf.concat([raw["a"], raw["b"]], 1) @ self.kernel)}
+
+    module, teacher, out = Module(), str(tmp_path / "teacher"), str(tmp_path / "out")
+    tf.saved_model.save(module, teacher, signatures={"serving_default": module.serve})
+    done = distill(
+        teacher,
+        out,
+        student=public_student(wide=20),
+        examples=[examples],
+        transform_graph=graph,
+        epochs=1,
+    )
+    assert signature_types(out) == signature_types(teacher)
+    assert (done.teacher_parameters, done.student_parameters) == (6, 123)
+    (step,) = lineage.read(out)
+    assert step["student_is_larger"]
+    assert step["teacher_function"] == "serving_default"
+    assert list(step["signatures_not_compared"]) == ["serving_default"]
+
+
+def test_a_signature_that_cannot_be_rebuilt_is_named_and_may_be_dropped(saved, student, tmp_path):
+    examples = rows.write(tmp_path / "rows" / "0", {**models.features(40), "color": ["red"] * 40})
+    parameters = {"student": student(), "examples": [examples], "loss": "mse", "epochs": 1}
+    out = tmp_path / "out"
+    with pytest.raises(ModelError, match=r"'serving_default' cannot be rebuilt: .*`drop_signatur"):
+        distill(saved("with_table"), str(out), **parameters)
+    assert not out.exists()
+    distill(saved("with_table"), str(out), drop_signatures=("serving_default",), **parameters)
+    assert list(signature_types(str(out))) == ["dense"]
+    assert os.listdir(out)

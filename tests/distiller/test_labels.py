@@ -1,0 +1,135 @@
+"""Rows without a label are learned from by their soft targets, raw or transformed."""
+
+import apache_beam as beam
+import numpy as np
+import pytest
+import tensorflow as tf
+from support import models, rows
+from support.transform import write_transform_graph
+
+from tfx_shrink.distiller.distill import distill
+from tfx_shrink.distiller.lessons import make_lessons
+from tfx_shrink.distiller.objective import HAS_LABEL, LABEL
+from tfx_shrink.distiller.soft_targets import unpack, write_soft_targets
+from tfx_shrink.errors import ExamplesError
+from tfx_shrink.examples.files import read_rows
+from tfx_shrink.training.data import some_batch
+
+X = models.features(60)["x"]
+CLASSES = X[:, : models.CLASSES].argmax(1)
+
+
+def write(path, labels, name="x", key="label"):
+    """Rows of which some have a label; None is none."""
+    serialized = [rows.example(**{name: x, key: label}) for x, label in zip(X, labels, strict=True)]
+    return rows.write_serialized(path, serialized)
+
+
+def known(job, tmp_path):
+    """What the shards say of the labels, in the order of the rows: `(label, has a label)`."""
+    shards = write_soft_targets(
+        job.examples, str(tmp_path / "shards"), job.teacher, job.settings.label_key
+    )
+    records = [record for shard in shards for record in read_rows(shard)]
+    serialized, _, labels, there = unpack(tf.constant(records), job.targets)
+    order = {row: number for number, row in enumerate(read_rows(job.examples[0]))}
+    by_row = dict(
+        zip(
+            (order[row] for row in serialized.numpy()),
+            zip(labels.numpy().tolist(), there.numpy().tolist(), strict=True),
+            strict=True,
+        )
+    )
+    return [by_row[number] for number in sorted(by_row)]
+
+
+def expected(labels):
+    return [(0, False) if label is None else (label, label >= 0) for label in labels]
+
+
+def test_a_missing_label_and_one_of_minus_1_are_no_labels(job, tmp_path):
+    labels = [(int(c), None, -1)[n % 3] for n, c in enumerate(CLASSES)]
+    made = job("keras", write(tmp_path / "rows" / "0", labels))
+    assert known(made, tmp_path) == expected(labels)
+
+
+def test_a_label_that_no_sampled_row_has_is_found(job, tmp_path):
+    labels = [None] * 55 + [int(c) for c in CLASSES[55:]]
+    made = job("keras", write(tmp_path / "rows" / "0", labels), sampled=20)
+    assert known(made, tmp_path) == expected(labels)
+
+
+def test_a_number_that_is_not_finite_is_no_label(job, tmp_path):
+    labels = [[float(c), np.nan][n % 2] for n, c in enumerate(CLASSES)]
+    made = job("keras", write(tmp_path / "rows" / "0", labels))
+    assert [there for _, there in known(made, tmp_path)] == [True, False] * 30
+
+
+def test_a_label_that_no_row_has_is_refused(job, tmp_path, raw_graph):
+    with pytest.raises(ExamplesError, match=r"No row has the label.*\['x'\].*label_key='label'"):
+        job("keras", write(tmp_path / "rows" / "0", [None] * 60))
+    with pytest.raises(ExamplesError, match="No row has the label"):
+        job("keras", write(tmp_path / "raw" / "0", [None] * 60, "pixels"), graph=raw_graph)
+
+
+@pytest.fixture(scope="module")
+def raw_graph(tmp_path_factory):
+    """Makes "x" of "pixels" and leaves "label" as it is."""
+    directory = str(tmp_path_factory.mktemp("graph"))
+    write_transform_graph(
+        directory,
+        [{"pixels": x.tolist(), "label": int(c)} for x, c in zip(X[:4], CLASSES, strict=False)],
+        {
+            "pixels": tf.io.FixedLenFeature([models.WIDTH], tf.float32),
+            "label": tf.io.FixedLenFeature([], tf.int64),
+        },
+        lambda inputs: {"x": inputs["pixels"] / 1, "label": inputs["label"]},
+    )
+    return directory
+
+
+@pytest.mark.parametrize("first", [2, 50])  # With 50, no sampled row has a label.
+def test_raw_rows_of_which_most_lack_the_label_go_through_the_transform(
+    job, tmp_path, raw_graph, first
+):
+    labels = [int(c) if n >= first and n % 5 == 2 else None for n, c in enumerate(CLASSES)]
+    raw = write(tmp_path / "rows" / "0", labels, "pixels")
+    made = job("keras", raw, graph=raw_graph, sampled=40)
+    assert known(made, tmp_path) == expected(labels)
+
+
+def test_raw_rows_without_most_labels_are_distilled_in_step_too(
+    saved, student, tmp_path, raw_graph
+):
+    labels = [int(c) if n % 10 == 0 else None for n, c in enumerate(CLASSES)]
+    raw = write(tmp_path / "rows" / "0", labels, "pixels")
+    losses = [
+        distill(
+            saved("keras"),
+            str(tmp_path / teacher_pass),
+            student=student(),
+            examples=[raw],
+            eval_examples=[raw],
+            transform_graph=raw_graph,
+            label_key="label",
+            alpha=0.5,
+            epochs=2,
+            teacher_pass=teacher_pass,
+        )
+        for teacher_pass in ("cached", "in_step")
+    ]
+    assert {each.quality["rows"] for each in losses} == {6}
+    cached, in_step = (each.facts["training"]["student"]["final_loss"] for each in losses)
+    assert cached == pytest.approx(in_step, rel=1e-3)
+
+
+def test_without_a_label_key_there_is_neither_label_nor_quality(job, tmp_path):
+    made = job("keras", write(tmp_path / "rows" / "0", CLASSES), label_key=None)
+    assert made.read_labels is None
+    assert made.targets.label is None
+    lessons = make_lessons(
+        made, {"x": models.spec()}, made.examples, str(tmp_path / "shards"), beam.Pipeline
+    )
+    _, batch = some_batch(lessons)
+    assert LABEL not in batch
+    assert not batch[HAS_LABEL].numpy().any()
