@@ -10,7 +10,7 @@ STAMP := .venv/.setup-done
 
 MATRIX := tests/e2e/test_quantizer_matrix.py tests/e2e/test_quantized_evaluation.py
 
-.PHONY: setup demo test e2e-quantizer benchmark-quantizer benchmark-pruner check format lock wheel-check clean help
+.PHONY: setup demo test e2e-quantizer benchmark-quantizer benchmark-pruner benchmark-distiller check format lock wheel-check clean help
 
 setup: $(STAMP) ## Make .venv from the lock; does nothing when it is up to date
 
@@ -42,6 +42,9 @@ benchmark-quantizer: setup ## Measure what every scheme saves and costs (15 minu
 
 benchmark-pruner: setup ## Measure what pruning saves and costs (15 minutes)
 	$(BIN)/python benchmarks/pruner.py
+
+benchmark-distiller: setup ## Measure what distilling saves and costs (15 minutes)
+	$(BIN)/python benchmarks/distiller.py
 
 lock: ## Resolve the lock again; LOCK_ARGS=--upgrade moves every version
 	uv=$$(bash scripts/uv.sh) && "$$uv" pip compile --quiet --python-version 3.10 \

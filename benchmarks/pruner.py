@@ -39,7 +39,7 @@ from examples import write_rows
 from keras3_tables import PrunedKeras3, prune_keras3
 from tables import print_table
 
-from tfx_shrink.measure.interval import wilson_interval
+from tfx_shrink.measure.interval import paired_difference, wilson_interval
 from tfx_shrink.measure.latency import measure_latency
 from tfx_shrink.measure.machine import describe_machine
 from tfx_shrink.measure.size import ModelSize, model_size, stripped_size
@@ -61,7 +61,6 @@ ONE_SHOT_TOLERANCE = 0.01
 SEEDS = {"digits CNN": (1, 2, 3, 4, 5), "taxi MLP": (1, 2, 3)}
 ROUNDS = 300
 KERAS, PUBLIC = "model.save", "tf.saved_model.save"
-_Z_95 = 1.96
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -295,20 +294,6 @@ def fullest_group(kernel: np.ndarray) -> int:
     """Counts the weights that are not zero in every four along the input axis; returns the most."""
     starts = range(0, kernel.shape[-2], 4)
     return max(int((kernel[..., at : at + 4, :] != 0).sum(axis=-2).max()) for at in starts)
-
-
-def paired_difference(right: np.ndarray, control: np.ndarray) -> tuple[float, float]:
-    """The mean of a difference on the same rows, and half of its 95 % interval.
-
-    Args:
-      right: `[seeds, rows]`, whether an answer is right.
-      control: The same of the control.
-
-    Returns:
-      Both in shares. The interval tells what other rows would give, with the same trained models.
-    """
-    by_row = (right.astype(float) - control).mean(axis=0)
-    return float(by_row.mean()), float(_Z_95 * by_row.std(ddof=1) / np.sqrt(len(by_row)))
 
 
 def report(kind: str, made: list[Made], missed: list[str]) -> None:
