@@ -47,16 +47,16 @@ class StopEarly(tf_keras.callbacks.Callback):
     @property
     def stopped(self) -> bool:
         """Whether training has ended, in this run or in one that this one goes on from."""
-        return int(self._epochs) - int(self._best_epoch) >= self._patience
+        return int(self._epochs.numpy()) - int(self._best_epoch.numpy()) >= self._patience
 
     @property
     def facts(self) -> dict[str, Any]:
         """What to write into the compression record."""
         return {
             "patience": self._patience,
-            "best_epoch": int(self._best_epoch),
-            "best_loss": float(self._best),
-            "epochs": int(self._epochs),
+            "best_epoch": int(self._best_epoch.numpy()),
+            "best_loss": float(self._best.numpy()),
+            "epochs": int(self._epochs.numpy()),
         }
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -65,13 +65,15 @@ class StopEarly(tf_keras.callbacks.Callback):
         loss = self.model.evaluate(rows, steps=self._data.steps_per_epoch, verbose=0)
         logs["val_loss"] = loss
         self._epochs.assign(epoch + 1)
-        if loss < float(self._best):
+        if loss < float(self._best.numpy()):
             self._best.assign(loss)
             self._best_epoch.assign(epoch + 1)
             for kept, value in zip(self._weights, self.model.get_weights(), strict=True):
                 kept.assign(value)
         elif self.stopped:
-            _log.info("Epoch %d was no better than %d: stopped.", epoch + 1, int(self._best_epoch))
+            _log.info(
+                "Epoch %d was no better than %d: stopped.", epoch + 1, int(self._best_epoch.numpy())
+            )
             self.model.stop_training = True
 
     def use_best(self, network: tf_keras.Model) -> None:
