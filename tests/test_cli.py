@@ -47,7 +47,7 @@ def test_version():
     assert __version__ in result.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "quantize", "prune", "inspect"])
+@pytest.mark.parametrize("command", ["run", "quantize", "prune", "distill", "inspect"])
 def test_every_command_has_help(command):
     assert command in invoke("-h").stdout
     assert invoke(command, "-h").exit_code == 0
@@ -198,4 +198,57 @@ def test_prune_refuses_in_one_line(saved, labelled, quantized, tmp_path):
     tflite, _ = quantized
     said = invoke("prune", tflite, out, "--examples", labelled, "--target-sparsity", 0.5)
     assert_refused(said, "prune before quantizing")
+    assert not out.exists()
+
+
+STUDENT = """
+import tf_keras
+
+def student_fn(fn_args):
+    x = tf_keras.Input([16], name="x")
+    return tf_keras.Model(x, tf_keras.layers.Dense(3, name="top")(x))
+"""
+
+
+def test_distill_writes_a_student_and_prints_json(saved, labelled, tmp_path):
+    (tmp_path / "mine.py").write_text(STUDENT)
+    result = invoke(
+        *("distill", saved("keras"), tmp_path / "out", "--module-file", tmp_path / "mine.py"),
+        *("--examples", labelled, "--eval-examples", labelled, "--label-key", "label"),
+        *("--num-steps", 2, "--work-dir", tmp_path / "work", "--json"),
+    )
+    assert result.exit_code == 0, result.stderr
+    done = json.loads(result.stdout)
+    assert done["student_parameters"] == 51
+    assert done["quality"]["rows"] == 96
+    assert done["result_gzip"] < done["source_gzip"]
+    assert os.listdir(tmp_path / "work") == []
+    inspected = invoke("inspect", tmp_path / "out")
+    assert "made by: distill {" in inspected.stdout
+
+
+def test_distill_prints_what_became_of_the_teacher(saved, labelled, tmp_path):
+    result = invoke(
+        *("distill", saved("keras"), tmp_path / "out", "--student", "auto", "--width", 0.05),
+        *("--examples", labelled, "--label-key", "label", "--num-steps", 1),
+        *("--loss", "feature", "--feature-pair", "dense=dense"),
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "out: feature from " in result.stdout
+    assert "parameters         10,627 -> " in result.stdout
+
+
+def test_distill_refuses_in_one_line(saved, labelled, tmp_path):
+    out = tmp_path / "out"
+    wrong = [
+        (("--student", "auto"), "width=None"),
+        (("--student", "small"), "'small'"),
+        ((), "There is no student"),
+        (("--student", "auto", "--width", 0.5, "--loss", "hinton"), "loss='hinton'"),
+        (("--student", "auto", "--width", 0.5, "--temperature", 0), "temperature=0.0"),
+        (("--student", "auto", "--width", 0.5, "--feature-pair", "dense"), "'dense'"),
+    ]
+    for options, words in wrong:
+        said = invoke("distill", saved("keras"), out, "--examples", labelled, *options)
+        assert_refused(said, words)
     assert not out.exists()

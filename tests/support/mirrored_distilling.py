@@ -10,12 +10,14 @@ os.environ["TF_USE_LEGACY_KERAS"] = "1"
 import sys
 
 import tensorflow as tf
-from killed_distilling import run
 
 from tfx_shrink.training.strategy import get_strategy
 
 
 def main():
+    # Beside this file only where it is run.
+    from killed_distilling import run
+
     (cpu,) = tf.config.list_physical_devices("CPU")
     logical = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, logical)
