@@ -42,6 +42,15 @@ import digits
 import numpy as np
 import tensorflow as tf
 import tf_keras
+from digits_teachers import (
+    HEAVY,
+    LIGHT,
+    TEACHERS,
+    build_student,
+    multiplied,
+    save_teacher,
+    split,
+)
 from examples import write_rows
 from keras_loop import Loop, Spent, now
 from scipy import stats
@@ -49,9 +58,8 @@ from tables import print_table
 
 from tfx_shrink.distiller.distill import distill
 from tfx_shrink.measure.machine import describe_machine
-from tfx_shrink.pipelines.digits.data import LABEL, SIDE
+from tfx_shrink.pipelines.digits.data import LABEL
 from tfx_shrink.pipelines.digits.preprocessing import IMAGE
-from tfx_shrink.pipelines.digits.trainer import PROBABILITIES, build_model
 
 logging.disable(logging.WARNING)
 
@@ -66,7 +74,6 @@ FEW = 150
 QUALITY = {"epochs": 40, "temperature": 4.0, "learning_rate": 3e-3, "batch_size": 32}
 ROWS, TEST_ROWS, EPOCHS, BATCH = 50_000, 5_400, 8, 128
 ALPHA, TEMPERATURE, LEARNING_RATE = 0.1, 4.0, 3e-3
-HEAVY, LIGHT = "heavy CNN", "digits CNN"
 ALL, SOME = "all rows", f"{FEW} rows"
 
 
@@ -103,67 +110,6 @@ class Cost:
     fixed: Spent
     in_step_accuracy: float
     our_accuracy: float
-
-
-def build_student() -> tf_keras.Model:
-    """Returns the student, with 6,090 weights."""
-    image = tf_keras.Input((SIDE, SIDE, 1), name=IMAGE)
-    x = image
-    for width in (16, 32):
-        x = tf_keras.layers.Conv2D(width, 3, padding="same", activation="relu")(x)
-        x = tf_keras.layers.MaxPooling2D()(x)
-    x = tf_keras.layers.Flatten()(x)
-    return tf_keras.Model(image, tf_keras.layers.Dense(10, activation="softmax")(x))
-
-
-def build_heavy() -> tf_keras.Model:
-    """Returns a compiled teacher whose forward pass is most of a step."""
-    image = tf_keras.Input((SIDE, SIDE, 1), name=IMAGE)
-    x = image
-    for width in (96, 128, 96):
-        x = tf_keras.layers.Conv2D(width, 3, padding="same", activation="relu")(x)
-    x = tf_keras.layers.MaxPooling2D()(x)
-    x = tf_keras.layers.Conv2D(128, 3, padding="same", activation="relu")(x)
-    x = tf_keras.layers.GlobalMaxPooling2D()(x)
-    x = tf_keras.layers.Dense(10, activation="softmax", name=PROBABILITIES)(x)
-    model = tf_keras.Model(image, x)
-    model.compile("adam", "sparse_categorical_crossentropy")
-    return model
-
-
-TEACHERS = {HEAVY: build_heavy, LIGHT: build_model}
-
-
-def split() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Returns columns to train on, and others to test with."""
-    images, labels = digits.digits()
-    train, test = (
-        {IMAGE: images[part], LABEL: labels[part]}
-        for part in (slice(None, -digits.TEST_ROWS), slice(-digits.TEST_ROWS, None))
-    )
-    return train, test
-
-
-def multiplied(columns: dict[str, np.ndarray], rows: int) -> dict[str, np.ndarray]:
-    """Returns more rows: shifted by up to a pixel each way, with a little noise."""
-    random = np.random.RandomState(0)
-    chosen = random.randint(len(columns[LABEL]), size=rows)
-    padded = np.pad(columns[IMAGE], ((0, 0), (1, 1), (1, 1), (0, 0)))
-    images = np.empty([rows, SIDE, SIDE, 1], np.float32)
-    for row, (down, right) in enumerate(random.randint(3, size=(rows, 2))):
-        images[row] = padded[chosen[row], down : down + SIDE, right : right + SIDE]
-    images += random.normal(scale=0.05, size=images.shape)
-    return {IMAGE: images.clip(0, 1), LABEL: columns[LABEL][chosen]}
-
-
-def save_teacher(
-    kind: str, seed: int, columns: dict[str, np.ndarray], epochs: int, directory: str
-) -> None:
-    """Trains a teacher and saves it."""
-    tf_keras.utils.set_random_seed(seed)
-    model = TEACHERS[kind]()
-    model.fit(columns[IMAGE], columns[LABEL], 32, epochs=epochs, verbose=0)
-    model.save(directory, save_format="tf", signatures=digits.make_signatures(model))
 
 
 def make_quality(seed: int, root: str) -> dict[str, Quality]:
