@@ -101,7 +101,7 @@ class Lesson(tf_keras.Model):
         super().__init__(name="lesson")
         pairs = settings.feature_pairs or {}
         answers = [body.output] + [
-            _projected(body.get_layer(pairs[name]).output, shape)
+            _projected(body.get_layer(pairs[name]).output, shape, name)
             for name, shape in layer_shapes.items()
         ]
         self._student = tf_keras.Model(body.inputs, answers)
@@ -154,16 +154,18 @@ class Lesson(tf_keras.Model):
         return rows
 
 
-def _projected(output: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
+def _projected(output: tf.Tensor, shape: Sequence[int], paired: str) -> tf.Tensor:
     """A layer's output in another shape, by weights of its own where it must be."""
     own = tuple(output.shape[1:])
     if own == tuple(shape):
         return output
+    # Names of their own: those that Keras gives may be the student's.
+    layers, name = tf_keras.layers, f"{paired}_projection"
     if own[:-1] == tuple(shape[:-1]):
-        return tf_keras.layers.Dense(shape[-1])(output)
-    flat = tf_keras.layers.Flatten()(output)
+        return layers.Dense(shape[-1], name=name)(output)
     units = int(tf.TensorShape(shape).num_elements())
-    return tf_keras.layers.Reshape(shape)(tf_keras.layers.Dense(units)(flat))
+    flat = layers.Flatten(name=f"{name}_input")(output)
+    return layers.Reshape(shape, name=f"{name}_output")(layers.Dense(units, name=name)(flat))
 
 
 def _row_means(values: tf.Tensor) -> tf.Tensor:
