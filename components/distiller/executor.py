@@ -44,7 +44,7 @@ class Executor(BaseBeamExecutor):
         eval_splits = json_utils.loads(exec_properties["eval_splits"])
         pairs = exec_properties.get("feature_pairs")
         teacher_dir = saved_model_dir(input_dict["teacher_model"])
-        rows = {
+        rows: dict[str, Any] = {
             "examples": example_patterns(input_dict["examples"], splits),
             "eval_examples": (
                 example_patterns(input_dict["examples"], eval_splits) if eval_splits else None
