@@ -13,7 +13,6 @@ from tfx_shrink.distiller.objective import HAS_LABEL, LABEL
 from tfx_shrink.distiller.soft_targets import unpack, write_soft_targets
 from tfx_shrink.errors import ExamplesError
 from tfx_shrink.examples.files import read_rows
-from tfx_shrink.training.data import some_batch
 
 X = models.features(60)["x"]
 CLASSES = X[:, : models.CLASSES].argmax(1)
@@ -130,6 +129,6 @@ def test_without_a_label_key_there_is_neither_label_nor_quality(job, tmp_path):
     lessons = make_lessons(
         made, {"x": models.spec()}, made.examples, str(tmp_path / "shards"), beam.Pipeline
     )
-    _, batch = some_batch(lessons)
+    _, batch = next(iter(lessons.from_epoch(0)))
     assert LABEL not in batch
     assert not batch[HAS_LABEL].numpy().any()
