@@ -69,6 +69,11 @@ def file_digests(model_dir: str, *, skip_extra: bool = False) -> dict[str, tuple
     return result
 
 
+def content_digest(path: str) -> str:
+    """Returns the sha256 of a file."""
+    return _digest(path)[1]
+
+
 def _digest(path: str) -> tuple[int, str]:
     digest, size = hashlib.sha256(), 0
     with tf.io.gfile.GFile(path, "rb") as file:
@@ -91,10 +96,11 @@ def require_order(model_dir: str, technique: str) -> None:
     Raises:
       ModelError: It may not follow; the text says what to do.
     """
-    done = [step["technique"] for step in read(model_dir)]
-    if technique in ("prune", "distill") and "quantize" in done:
-        scheme = read(model_dir)[done.index("quantize")]["parameters"].get("scheme")
-        if scheme not in _KEEPS_WEIGHTS:
+    if technique not in ("prune", "distill"):
+        return
+    for step in read(model_dir):
+        scheme = step["parameters"].get("scheme")
+        if step["technique"] == "quantize" and scheme not in _KEEPS_WEIGHTS:
             raise ModelError(
                 f"{model_dir} was quantized (scheme={scheme!r}); {technique} needs float weights. "
                 "Give the model that it was made from, and quantize the result."

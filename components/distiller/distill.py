@@ -281,14 +281,12 @@ def _work_dirs(
     """Names what must survive a crash by all that it depends on."""
     if work_dir is None:
         return {"soft_targets": None, "checkpoints": None}
-    model_dir, graph = job.source.model_dir, job.source.transform_graph
     answers = {
         "examples": list(job.examples),  # Of all the patterns, those that are trained on.
         "function": job.teacher.function,
         "layers": job.teacher.layers,
         "kind": dataclasses.asdict(job.kind),
         "label_key": job.settings.label_key,
-        "transform_graph": graph and lineage.model_state(graph).digest,
     }
     code = dict(job.functions)
     if student != AUTO:
@@ -298,8 +296,15 @@ def _work_dirs(
         "examples": list(job.examples),
         "user_code": code_digest(code),
     }
+    key = functools.partial(
+        work_key,
+        job.source.model_dir,
+        patterns,
+        transform_graph=job.source.transform_graph,
+        schema=job.source.schema,
+    )
     return {
         # Another student, or the same one trained otherwise, has the same answers to learn.
-        "soft_targets": os.path.join(work_dir, work_key(model_dir, patterns, answers)),
-        "checkpoints": os.path.join(work_dir, work_key(model_dir, patterns, training)),
+        "soft_targets": os.path.join(work_dir, key(answers)),
+        "checkpoints": os.path.join(work_dir, key(training)),
     }

@@ -80,7 +80,8 @@ def given_lessons(job: Job) -> TrainingData:
             f"{dataset.element_spec}."
         )
     return given_training_data(
-        dataset.map(lambda features, label: (features, _known(label, label, None)))
+        dataset.map(lambda features, label: (features, _known(label, label, None))),
+        job.settings.num_steps,
     )
 
 

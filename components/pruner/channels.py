@@ -74,6 +74,9 @@ def prune_channels(job: Job) -> Made:
         facts={
             "method": method,
             "method_reason": reason,
+            "path": "keras",
+            "path_reason": "channels are cut out of Keras's layers",
+            "engine": "cut",
             "saved_as": "keras",
             "skipped": skipped,
             "channels": {

@@ -94,8 +94,8 @@ def fine_tune(job: Job, selection: Selection) -> FineTuned:
             reason = job.opened.why_not_keras or ""
             return _served(job.opened, names, settings, schedule, function, features, reason)
         try:
-            return _keras(job.opened.keras.network, names, settings, schedule)
-        except (ModelError, NotImplementedError, TypeError, ValueError) as error:
+            return _keras(job.opened.keras.network, function, names, settings, schedule)
+        except ModelError as error:
             reason = str(error).splitlines()[0]
             return _served(job.opened, names, settings, schedule, function, features, reason)
 
@@ -117,9 +117,18 @@ def fine_tune(job: Job, selection: Selection) -> FineTuned:
 
 
 def _keras(
-    network: tf_keras.Model, names: list[str], settings: Settings, schedule: Schedule
+    network: tf_keras.Model,
+    function: ServedFunction,
+    names: list[str],
+    settings: Settings,
+    schedule: Schedule,
 ) -> _Pruning:
-    plain = tf_keras.models.clone_model(network)
+    if unknown := sorted(set(network.input_names) - function.inputs.keys()):
+        raise ModelError(f"its inputs {unknown} are named otherwise in {function.name}")
+    try:
+        plain = tf_keras.models.clone_model(network)
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise ModelError(f"Keras cannot clone its layers: {error}") from error
     plain.set_weights(network.get_weights())
     weights = {variable.name.split(":")[0]: variable for variable in plain.weights}
     reason = "Keras loads it, and its layers can be cloned"
@@ -150,10 +159,14 @@ def _served(
 ) -> _Pruning:
     inference, training = _functions(opened.loaded, function.name)
     read = {id(variable) for variable in (training or inference).concrete.graph.variables}
+    # A frozen layer's variables still say that they are trainable; the model lists what it trains.
+    listed = {id(variable) for variable in getattr(opened.loaded, "trainable_variables", ())}
     trained = [
         weight.variable
         for weight in opened.weights
-        if weight.variable.trainable and id(weight.variable) in read
+        if weight.variable.trainable
+        and id(weight.variable) in read
+        and (not listed or id(weight.variable) in listed)
     ]
     own = {weight.name: weight.variable for weight in opened.weights}
     _require_gradients(
@@ -167,7 +180,14 @@ def _served(
         loaded, *_functions(loaded, function.name), [placed[id(variable)] for variable in trained]
     )
     weights = {name: placed[id(variable)] for name, variable in own.items()}
-    return _masked(network, weights, names, settings, schedule, "call_function", reason)
+    pruning = _masked(network, weights, names, settings, schedule, "call_function", reason)
+    # What training changes beside the variables that it trains, such as moving averages.
+    changed = read - {id(variable) for variable in trained}
+    state = [variable for key, variable in placed.items() if key in changed]
+    return dataclasses.replace(
+        pruning,
+        tracked={**pruning.tracked, **{f"state_{n}": variable for n, variable in enumerate(state)}},
+    )
 
 
 def _functions(loaded: Any, name: str) -> tuple[ServedFunction, ServedFunction | None]:

@@ -61,7 +61,7 @@ class Job:
             files = list_files(self.examples)
             dataset = self.functions["input_fn"](files, self.transform_output, settings.batch_size)
             function = function_to_train(loaded, self.source, list(dataset.element_spec[0]))
-            return given_training_data(dataset), function
+            return given_training_data(dataset, settings.num_steps), function
         if settings.label_key is None:
             raise UntrainableError(
                 "There is no label. Give `label_key`, or user code with an `input_fn`."

@@ -154,7 +154,7 @@ def prune(
         settings=settings,
         examples=examples,
         functions=functions,
-        checkpoint_dir=_checkpoint_dir(work_dir, model_dir, examples, settings, functions),
+        checkpoint_dir=_checkpoint_dir(work_dir, source, examples, settings, functions),
         log_dir=log_dir,
     )
     made = (prune_channels if settings.pattern == CHANNEL else prune_weights)(job)
@@ -201,7 +201,7 @@ def prune(
 
 def _checkpoint_dir(
     work_dir: str | None,
-    model_dir: str,
+    source: Source,
     examples: Sequence[str],
     settings: Settings,
     functions: Mapping[str, Callable[..., Any]],
@@ -209,4 +209,11 @@ def _checkpoint_dir(
     if work_dir is None:
         return None
     parameters = {**dataclasses.asdict(settings), "user_code": code_digest(functions)}
-    return os.path.join(work_dir, work_key(model_dir, examples, parameters))
+    key = work_key(
+        source.model_dir,
+        examples,
+        parameters,
+        transform_graph=source.transform_graph,
+        schema=source.schema,
+    )
+    return os.path.join(work_dir, key)

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from tfx_shrink.errors import ModelError, ParameterError
 from tfx_shrink.examples.decode import shortened
 from tfx_shrink.pruner.patterns import uncovered
-from tfx_shrink.saved_model.weights import CONVOLUTION, EMBEDDING, MATRIX, Weight
+from tfx_shrink.saved_model.weights import CONVOLUTION, DEPTHWISE, EMBEDDING, MATRIX, Weight
 
 _LEFT_ALONE = {
     EMBEDDING: "an embedding; name its layer in `layers` to prune it",
-    "depthwise": "depthwise: few weights, each of them used often",
+    DEPTHWISE: "depthwise: few weights, each of them used often",
 }
 
 
@@ -97,7 +97,8 @@ def _reason(
     """Why a weight is not pruned: a sentence, nothing where nobody would ask, None where it is."""
     named = layers is not None and matches(weight.layer, layers)
     if weight.use not in (MATRIX, CONVOLUTION) and not (named and weight.use == EMBEDDING):
-        return _LEFT_ALONE.get(weight.use, "")
+        asked = "neither matrix, convolution nor embedding" if named else ""
+        return _LEFT_ALONE.get(weight.use, asked)
     if matches(weight.layer, skip_layers):
         return "named in `skip_layers`"
     if layers is not None and not named:

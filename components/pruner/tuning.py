@@ -13,8 +13,9 @@ from tfx_shrink.pruner.job import Job
 from tfx_shrink.pruner.settings import AUTO, FINE_TUNE, ONE_SHOT, Settings
 from tfx_shrink.saved_model.functions import ServedFunction
 from tfx_shrink.training.compiling import Compiled, compile_network
-from tfx_shrink.training.data import some_batch
+from tfx_shrink.training.data import some_batches
 from tfx_shrink.training.loop import Trained, train
+from tfx_shrink.training.served_alike import require_served_alike
 from tfx_shrink.training.strategy import get_strategy
 
 _log = logging.getLogger(__name__)
@@ -77,12 +78,13 @@ def train_on(
     settings, keras = job.settings, job.opened.keras
     data, function = job.training_data()
     num_steps = job.num_steps(data)
-    batch = some_batch(data)
+    batches = some_batches(data)
+    require_served_alike(job.source, function)
     with get_strategy(settings.strategy).scope():
-        ready = prepare(function, batch[0], num_steps)
+        ready = prepare(function, batches[0][0], num_steps)
         compiled = compile_network(
             ready.network,
-            batch,
+            batches,
             function,
             saved=None if keras is None else keras.model,
             compile_fn=job.functions.get("compile_fn"),

@@ -120,6 +120,8 @@ def channel_graph(network: tf_keras.Model) -> ChannelGraph:
     makers: dict[int, list[str]] = {}
     for layer in network.layers:
         if type(layer) in _MAKING:
+            if getattr(layer.activation, "__name__", "") in _MIXING:
+                groups.fix(outputs[layer.name], f"{layer.name} mixes them by its activation")
             makers.setdefault(groups.root(outputs[layer.name]), []).append(layer.name)
     return ChannelGraph(
         {name: groups.resolved(item) for name, item in outputs.items()},

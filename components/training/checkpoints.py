@@ -10,15 +10,25 @@ import tf_keras
 
 from tfx_shrink import lineage
 from tfx_shrink.examples.files import list_files
+from tfx_shrink.version import __version__
 
 
-def work_key(model_dir: str, patterns: Sequence[str], parameters: Mapping[str, Any]) -> str:
+def work_key(
+    model_dir: str,
+    patterns: Sequence[str],
+    parameters: Mapping[str, Any],
+    *,
+    transform_graph: str | None = None,
+    schema: str | None = None,
+) -> str:
     """Names the work of one model, these rows and these parameters.
 
     Args:
       model_dir: The model that is trained.
       patterns: Glob patterns of the rows' files, which are told apart by name, size and time.
       parameters: JSON values.
+      transform_graph: Transform's output directory, if there is one. Defaults to None.
+      schema: The rows' schema file, if there is one. Defaults to None.
 
     Returns:
       32 hexadecimal digits.
@@ -28,6 +38,9 @@ def work_key(model_dir: str, patterns: Sequence[str], parameters: Mapping[str, A
         "model": lineage.model_state(model_dir).digest,
         "examples": [(path, stat.length, stat.mtime_nsec) for path, stat in files],
         "parameters": dict(parameters),
+        "transform_graph": transform_graph and lineage.model_state(transform_graph).digest,
+        "schema": schema and lineage.content_digest(schema),
+        "version": __version__,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -49,7 +62,10 @@ class EpochCheckpoints(tf_keras.callbacks.Callback):
 
     def __init__(self, directory: str, model: tf_keras.Model, tracked: Mapping[str, Any]):
         super().__init__()
-        model.optimizer.build(model.trainable_variables)
+        if isinstance(model.optimizer, tf_keras.optimizers.legacy.Optimizer):
+            model.optimizer._create_all_weights(model.trainable_variables)
+        else:
+            model.optimizer.build(model.trainable_variables)
         self._epoch = tf.Variable(0, dtype=tf.int64, trainable=False)
         self._loss = tf.Variable(float("nan"), dtype=tf.float32, trainable=False)
         checkpoint = tf.train.Checkpoint(

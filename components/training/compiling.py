@@ -1,7 +1,7 @@
 """Giving a model a loss and an optimizer: the user's, its own, or what the label calls for."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ class Compiled:
 
 def compile_network(
     network: tf_keras.Model,
-    batch: tuple[Any, Any],
+    batches: Sequence[tuple[Any, Any]],
     function: ServedFunction,
     *,
     saved: tf_keras.Model | None = None,
@@ -46,7 +46,7 @@ def compile_network(
 
     Args:
       network: The model to train.
-      batch: Some features and labels.
+      batches: Features and labels of enough rows to tell what output and label are.
       function: The function of the SavedModel that computes what the network computes.
       saved: The Keras model as it was loaded, with what it was compiled with. Defaults to None.
       compile_fn: The user's own `compile_fn(model)`. Defaults to None.
@@ -71,12 +71,17 @@ def compile_network(
         network.compile(optimizer, own)
         return Compiled(_name(own), _name(optimizer), "saved with the model")
     output = single_output(function)
-    features, labels = batch
-    values = function.call({name: features[name] for name in function.inputs})[output].numpy()
+    values = np.concatenate(
+        [
+            function.call({name: features[name] for name in function.inputs})[output].numpy()
+            for features, _ in batches
+        ]
+    )
+    labels = np.concatenate([np.asarray(label) for _, label in batches])
     probabilities = gives_probabilities(function, output, values)
     origin = "parameter"
     if loss is None:
-        loss, origin = infer_loss(values, np.asarray(labels), probabilities), _INFERRED
+        loss, origin = infer_loss(values, labels, probabilities), _INFERRED
     network.compile(optimizer, named_loss(loss, probabilities))
     return Compiled(loss, _name(optimizer), origin)
 

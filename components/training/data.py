@@ -20,6 +20,7 @@ from tfx_shrink.saved_model.functions import (
 
 # Rows that are mixed with each other; files are mixed too.
 _SHUFFLED_ROWS = 10_000
+_ROWS_TO_LOOK_AT = 200
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,19 +138,23 @@ def shuffled_batches(
     return TrainingData(steps, from_epoch)
 
 
-def given_training_data(dataset: tf.data.Dataset) -> TrainingData:
+def given_training_data(dataset: tf.data.Dataset, num_steps: int | None = None) -> TrainingData:
     """Takes the batches of user code: one pass over the rows.
 
     Args:
-      dataset: Batches of `(features, label)`, finite.
+      dataset: Batches of `(features, label)`; finite, but where `num_steps` are given.
+      num_steps: How many batches are to be taken. Defaults to None: as many as an epoch has.
 
     Raises:
       ExamplesError: It holds no batch, or repeats for ever.
     """
+    if num_steps is not None and dataset.cardinality() < 0:
+        # Without end, or nobody knows: to count could take for ever.
+        return TrainingData(num_steps, lambda first: dataset.repeat())
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise ExamplesError(
             "`input_fn` must return one pass over the rows; its dataset repeats for ever. Leave "
-            "`.repeat()` out."
+            "`.repeat()` out, or give the number of steps."
         )
     steps = int(dataset.reduce(0, lambda count, batch: count + 1))
     if not steps:
@@ -157,9 +162,15 @@ def given_training_data(dataset: tf.data.Dataset) -> TrainingData:
     return TrainingData(steps, lambda first: dataset.repeat())
 
 
-def some_batch(data: TrainingData) -> tuple[Any, Any]:
-    """Returns one batch, to look at."""
-    return next(iter(data.from_epoch(0).take(1)))
+def some_batches(data: TrainingData) -> list[tuple[Any, Any]]:
+    """Returns batches of enough rows to tell what labels are, or of all there are."""
+    batches, rows = [], 0
+    for batch in data.from_epoch(0).take(data.steps_per_epoch):
+        batches.append(batch)
+        rows += int(tf.nest.flatten(batch)[0].shape[0])
+        if rows >= _ROWS_TO_LOOK_AT:
+            break
+    return batches
 
 
 def function_to_train(

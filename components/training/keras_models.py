@@ -1,16 +1,20 @@
 """Keras models inside SavedModels: loading them, and networks that can be taken apart."""
 
 import dataclasses
+import json
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
+from tf_keras.protobuf import saved_metadata_pb2
 
 from tfx_shrink.errors import ModelError
 
 _METADATA = "keras_metadata.pb"
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +99,21 @@ def _load(model_dir: str) -> Any:
         model = tf_keras.models.load_model(model_dir, compile=False)
         # What is restored in place of the optimizer can neither train nor be configured again.
         model.optimizer = None
+        _compile_as_saved(model, model_dir)
         return model
+
+
+def _compile_as_saved(model: tf_keras.Model, model_dir: str) -> None:
+    """Compiles a model as it was, without its metrics, if Keras knows its loss and optimizer."""
+    metadata = saved_metadata_pb2.SavedMetadata()
+    with tf.io.gfile.GFile(os.path.join(model_dir, _METADATA), "rb") as file:
+        metadata.ParseFromString(file.read())
+    try:
+        config = json.loads(metadata.nodes[0].metadata)["training_config"]
+        optimizer = tf_keras.optimizers.deserialize(config["optimizer_config"])
+        model.compile(optimizer, tf_keras.losses.deserialize(config["loss"]))
+    except (IndexError, KeyError, TypeError, ValueError) as error:
+        _log.warning("What the model was compiled with is not known here: %s", _first_line(error))
 
 
 def is_graph(model: Any) -> bool:

@@ -87,7 +87,7 @@ def train(
                     initial_epoch=done,
                     epochs=epochs,
                     steps_per_epoch=data.steps_per_epoch,
-                    verbose=1 if sys.stderr.isatty() else 0,
+                    verbose=1 if sys.stdout.isatty() else 0,
                     callbacks=[
                         *callbacks,
                         _Watch(num_steps, epochs),

@@ -10,9 +10,13 @@ _REMEDY = (
 )
 _CROSS_ENTROPIES = {
     "binary_crossentropy": tf_keras.losses.BinaryCrossentropy,
+    "binary_focal_crossentropy": tf_keras.losses.BinaryFocalCrossentropy,
     "categorical_crossentropy": tf_keras.losses.CategoricalCrossentropy,
+    "categorical_focal_crossentropy": tf_keras.losses.CategoricalFocalCrossentropy,
     "sparse_categorical_crossentropy": tf_keras.losses.SparseCategoricalCrossentropy,
 }
+# Keras knows each by the name of its class too.
+_CROSS_ENTROPIES |= {kind.__name__: kind for kind in _CROSS_ENTROPIES.values()}
 
 
 def check_loss_name(name: str) -> None:
@@ -25,7 +29,7 @@ def check_loss_name(name: str) -> None:
         tf_keras.losses.get(name)
     except ValueError as error:
         raise ParameterError(
-            f"`loss` must be the name of a Keras loss, such as {sorted(_CROSS_ENTROPIES)} or "
+            f"`loss` must be the name of a Keras loss, such as 'binary_crossentropy' or "
             f"'mse'. Received: loss={name!r}."
         ) from error
 

@@ -50,7 +50,9 @@ def load_functions(
 def code_digest(functions: Mapping[str, Callable[..., Any]]) -> str:
     """Names the code of user functions, so that work done with other code is not taken up."""
     plain = [getattr(function, "func", function) for function in functions.values()]
-    files = sorted({inspect.getsourcefile(function) or "" for function in plain})
+    # An object that can be called has the source of its class.
+    plain = [each if inspect.isroutine(each) else type(each) for each in plain]
+    files = sorted({inspect.getsourcefile(each) or "" for each in plain})
     content = hashlib.sha256()
     for path in files:
         content.update(Path(path).read_bytes() if os.path.isfile(path) else path.encode())
