@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from tfx_shrink.commands import bucket
 from tfx_shrink.commands.output import json_option, print_json, quietly
 from tfx_shrink.commands.prune import prune
 from tfx_shrink.commands.quantize import quantize
@@ -69,7 +70,7 @@ def inspect(model_dir: str, as_json: bool) -> None:
         click.echo(format_inspection(found))
 
 
-for command in (quantize, prune):
+for command in (quantize, prune, *bucket.COMMANDS):
     main.add_command(command)
 
 

@@ -135,8 +135,8 @@ def test_the_artifact_holds_the_model_as_it_was_given(pushing):
 
 def test_a_runtime_parameter_with_a_wrong_value_is_refused_before_anything_is_written(pushing):
     pushing.give_model()
-    pushing.exec_properties["push_destination"] = "s3://models"
-    with pytest.raises(ParameterError, match="s3://models"):
+    pushing.exec_properties["push_destination"] = "ftp://models"
+    with pytest.raises(ParameterError, match="ftp://models"):
         pushing.run()
     pushing.assert_not_pushed()
 
