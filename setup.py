@@ -17,7 +17,7 @@ ROOTS = {
 DATA = ["py.typed", "*.csv", "*.json", "*.yaml", "Dockerfile"]
 
 DIGITS = ["scikit-learn>=1.3,<2"]
-TEST = [*DIGITS, "pytest>=8,<9", "pytest-timeout>=2.3,<3"]
+TEST = [*DIGITS, "hypothesis>=6,<7", "pytest>=8,<9", "pytest-timeout>=2.3,<3"]
 DEV = [
     *TEST,
     "build>=1.2,<2",

@@ -5,6 +5,7 @@
 written when it is complete, and `staging/`.
 """
 
+import contextlib
 import dataclasses
 import datetime
 import json
@@ -141,14 +142,16 @@ class Books:
     def record(self, number: int) -> Mapping[str, Any] | None:
         """Returns what is known of a complete version; None of one that another tool wrote."""
         found = self.store.read(self.commit_key(number))
-        if found is not None:
-            return json.loads(found.data)
+        with contextlib.suppress(ValueError):  # Its publisher died while it wrote it.
+            if found is not None:
+                return json.loads(found.data)
         claim = self.claim(number)
         return claim.record if claim and claim.state == "sealed" else None
 
     def commit(self, number: int, record: Mapping[str, Any]) -> None:
-        """Writes a complete version's record where there is none."""
-        self.store.create(self.commit_key(number), encode(record))
+        """Writes a complete version's record."""
+        found = self.store.read(self.commit_key(number))
+        self.store.replace(self.commit_key(number), encode(record), found.etag if found else None)
 
 
 def encode(record: Mapping[str, Any]) -> bytes:
