@@ -72,7 +72,9 @@ def assert_no_garbage(store, kept):
         found = re.fullmatch(r"digits/(\d+)/.*|_tfx/digits/(?:commits|claims)/(\d+)\.json", key)
         assert found, f"garbage: {key}"
         number = int(found[1] or found[2])
-        highest = max(int(re.search(r"(\d+)\.json", name)[1]) for name in keys(store) if "claims" in name)
+        highest = max(
+            int(re.search(r"(\d+)\.json", name)[1]) for name in keys(store) if "claims" in name
+        )
         assert number in kept or key == f"_tfx/digits/claims/{highest}.json", f"garbage: {key}"
 
 
