@@ -10,7 +10,7 @@ STAMP := .venv/.setup-done
 
 MATRIX := tests/e2e/test_quantizer_matrix.py tests/e2e/test_quantized_evaluation.py
 
-.PHONY: setup demo test e2e-quantizer benchmark-quantizer benchmark-pruner check format lock wheel-check clean help
+.PHONY: setup demo test tools test-tools test-histories e2e-quantizer benchmark-quantizer benchmark-pruner check format lock wheel-check clean help
 
 setup: $(STAMP) ## Make .venv from the lock; does nothing when it is up to date
 
@@ -26,6 +26,15 @@ test: setup ## Run the tests; PYTEST_ARGS are passed on
 
 e2e-quantizer: setup ## Run every kind of model by every scheme (15 minutes); PYTEST_ARGS too
 	$(BIN)/python -m pytest $(MATRIX) -m '' $(PYTEST_ARGS)
+
+tools: ## Fetch, pinned, into .tools what `make test-tools` runs against
+	bash scripts/tools.sh
+
+test-tools: setup tools ## Run the tests against servers of S3 and Azure; PYTEST_ARGS too
+	$(BIN)/python -m pytest tests/tools -m tools $(PYTEST_ARGS)
+
+test-histories: setup ## Run 10,000 random histories of a bucket (20 minutes)
+	TFX_SHRINK_HISTORIES=10000 $(BIN)/python -m pytest tests/bucket_pusher/test_histories.py --timeout 0
 
 check: setup ## Lint, check the format, the types and the import contract
 	$(BIN)/ruff check .
@@ -48,7 +57,16 @@ lock: ## Resolve the lock again; LOCK_ARGS=--upgrade moves every version
 	  --custom-compile-command "make lock" --constraints requirements/constraints.in \
 	  --output-file requirements/py310.lock $(LOCK_ARGS) requirements/py310.in
 
-wheel-check: setup ## Build the wheel and try it in a new environment
+wheel-tools: ## Fetch, pinned, into .tools what `make test-tools` runs against
+	bash scripts/tools.sh
+
+test-tools: setup tools ## Run the tests against servers of S3 and Azure; PYTEST_ARGS too
+	$(BIN)/python -m pytest tests/tools -m tools $(PYTEST_ARGS)
+
+test-histories: setup ## Run 10,000 random histories of a bucket (20 minutes)
+	TFX_SHRINK_HISTORIES=10000 $(BIN)/python -m pytest tests/bucket_pusher/test_histories.py --timeout 0
+
+check: setup ## Build the wheel and try it in a new environment
 	bash scripts/check_wheel.sh
 
 clean: ## Remove what was built; keeps .venv and .tools

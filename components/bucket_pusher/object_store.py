@@ -6,6 +6,7 @@ import functools
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -51,6 +52,9 @@ _SIGNATURE = re.compile(
     r"(?i)\b(sig|x-amz-\w+|x-goog-\w+|authorization|signature)([=:]\s*)[^&\s\"']+"
 )
 _SHORTEST_SECRET = 6
+# Two threads in obstore's MemoryStore can wait for each other: one holds its lock and frees a
+# Python object, for which it needs the interpreter's lock, which the other holds.
+_MEMORY = threading.RLock()
 # obstore raises Python's own errors where there are such.
 _MISSING = (NotFoundError, FileNotFoundError)
 _FORBIDDEN = (PermissionDeniedError, UnauthenticatedError, PermissionError)
@@ -180,7 +184,8 @@ class ObjectStore:
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
         try:
-            yield
+            with _MEMORY if self._scheme == "memory://" else contextlib.nullcontext():
+                yield
         except (BaseError, OSError, ValueError) as error:
             # Without its cause, whose text may hold what a signed request was sent with.
             raise PublishError(self._explain(error)) from None

@@ -166,7 +166,7 @@ def test_retention_of_nothing_is_refused(place, keep):
 def test_a_dead_push_is_resumed_where_nobody_has_seen_it(models):
     destination, store = stores.new_memory(False)
     with pytest.raises(stores.Died):
-        publish(models[0], destination, store=stores.DyingStore(store, 12))
+        publish(models[0], destination, store=stores.DyingStore(store, 10))
     sent = []
     upload = store.upload
     store.upload = lambda key, path: (sent.append(key), upload(key, path))
