@@ -225,7 +225,8 @@ def open_bucket(destination: Destination) -> ObjectStore:
         elif scheme == "gs://":
             store = GCSStore(bucket, client_options=_OPTIONS, retry_config=_RETRIES)
         elif scheme == "az://":
-            store = AzureStore(bucket, client_options=_OPTIONS, retry_config=_RETRIES)
+            endpoint = os.environ.get("AZURE_STORAGE_ENDPOINT", "")
+            store = AzureStore(bucket, client_options=_options(endpoint), retry_config=_RETRIES)
         else:
             store = _s3(bucket)
     except (BaseError, ValueError) as error:
@@ -261,8 +262,12 @@ def _s3(bucket: str) -> S3Store:
     config: Any = _profile() if "AWS_ACCESS_KEY_ID" not in os.environ else {}
     if endpoint:
         config["endpoint"] = endpoint
-    options: Any = {**_OPTIONS, **({"allow_http": True} if endpoint.startswith("http://") else {})}
-    return S3Store(bucket, config=config, client_options=options, retry_config=_RETRIES)
+    return S3Store(bucket, config=config, client_options=_options(endpoint), retry_config=_RETRIES)
+
+
+def _options(endpoint: str) -> Any:
+    """How to connect; an endpoint of one's own may be without TLS."""
+    return {**_OPTIONS, **({"allow_http": True} if endpoint.startswith("http://") else {})}
 
 
 def _profile() -> dict[str, Any]:
