@@ -57,16 +57,7 @@ lock: ## Resolve the lock again; LOCK_ARGS=--upgrade moves every version
 	  --custom-compile-command "make lock" --constraints requirements/constraints.in \
 	  --output-file requirements/py310.lock $(LOCK_ARGS) requirements/py310.in
 
-wheel-tools: ## Fetch, pinned, into .tools what `make test-tools` runs against
-	bash scripts/tools.sh
-
-test-tools: setup tools ## Run the tests against servers of S3 and Azure; PYTEST_ARGS too
-	$(BIN)/python -m pytest tests/tools -m tools $(PYTEST_ARGS)
-
-test-histories: setup ## Run 10,000 random histories of a bucket (20 minutes)
-	TFX_SHRINK_HISTORIES=10000 $(BIN)/python -m pytest tests/bucket_pusher/test_histories.py --timeout 0
-
-check: setup ## Build the wheel and try it in a new environment
+wheel-check: setup ## Build the wheel and try it in a new environment
 	bash scripts/check_wheel.sh
 
 clean: ## Remove what was built; keeps .venv and .tools

@@ -200,7 +200,7 @@ class ObjectStore:
                 "no permission. Credentials are taken from the environment "
                 f"({credentials}); they must allow listing, reading, writing and deleting here"
             )
-        elif isinstance(error, _MISSING):
+        elif isinstance(error, _MISSING) or _no_bucket(error):
             remedy = (
                 "the bucket or container does not exist, or lies elsewhere. Create it, or check "
                 f"its name, and {places}"
