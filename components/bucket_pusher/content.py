@@ -15,7 +15,7 @@ from tfx_shrink.errors import ModelError, PublishError
 
 # What TensorFlow Serving opens first, so it is written last; the first of them that a model has.
 SENTINELS = ("saved_model.pb", "model.tflite")
-FILES_AT_ONCE = 4
+FILES_AT_ONCE = 8
 _EXTRA = "assets.extra/"
 _CHUNK = 1 << 20
 

@@ -27,7 +27,7 @@ from tfx_shrink.bucket_pusher.destination import Destination
 from tfx_shrink.bucket_pusher.store import Entry, Found
 from tfx_shrink.errors import PublishError
 
-# With four files at a time (publish.py) at most 128 MB are on their way.
+# With eight files at a time (content.py) at most 256 MB are on their way.
 CHUNK = 8 << 20
 _PARTS_AT_ONCE = 4
 _OPTIONS: Any = {
