@@ -10,7 +10,8 @@ STAMP := .venv/.setup-done
 
 MATRIX := tests/e2e/test_quantizer_matrix.py tests/e2e/test_quantized_evaluation.py
 
-.PHONY: setup demo test e2e-quantizer benchmark-quantizer benchmark-pruner benchmark-distiller check format lock wheel-check clean help
+.PHONY: setup demo test tools test-tools test-histories e2e-quantizer benchmark-quantizer benchmark-pruner \
+  benchmark-distiller benchmark-bucket-pusher check format lock wheel-check clean help
 
 setup: $(STAMP) ## Make .venv from the lock; does nothing when it is up to date
 
@@ -26,6 +27,15 @@ test: setup ## Run the tests; PYTEST_ARGS are passed on
 
 e2e-quantizer: setup ## Run every kind of model by every scheme (15 minutes); PYTEST_ARGS too
 	$(BIN)/python -m pytest $(MATRIX) -m '' $(PYTEST_ARGS)
+
+tools: ## Fetch, pinned, into .tools what `make test-tools` runs against
+	bash scripts/tools.sh
+
+test-tools: setup tools ## Run the tests against servers of S3 and Azure; PYTEST_ARGS too
+	$(BIN)/python -m pytest tests/tools -m tools $(PYTEST_ARGS)
+
+test-histories: setup ## Run 10,000 random histories of a bucket (20 minutes)
+	TFX_SHRINK_HISTORIES=10000 $(BIN)/python -m pytest tests/bucket_pusher/test_histories.py --timeout 0
 
 check: setup ## Lint, check the format, the types and the import contract
 	$(BIN)/ruff check .
@@ -45,6 +55,11 @@ benchmark-pruner: setup ## Measure what pruning saves and costs (15 minutes)
 
 benchmark-distiller: setup ## Measure what distilling saves and costs (15 minutes)
 	$(BIN)/python benchmarks/distiller.py
+
+benchmark-bucket-pusher: setup tools ## Measure a push beside the stock Pusher's and boto3's
+	uv=$$(bash scripts/uv.sh) && "$$uv" pip install --quiet --python $(BIN)/python --no-deps \
+	  --target .tools/tensorflow-io tensorflow-io==0.37.1 tensorflow-io-gcs-filesystem==0.37.1
+	$(BIN)/python benchmarks/bucket_pusher.py
 
 lock: ## Resolve the lock again; LOCK_ARGS=--upgrade moves every version
 	uv=$$(bash scripts/uv.sh) && "$$uv" pip compile --quiet --python-version 3.10 \

@@ -17,7 +17,7 @@ ROOTS = {
 DATA = ["py.typed", "*.csv", "*.json", "*.yaml", "Dockerfile"]
 
 DIGITS = ["scikit-learn>=1.3,<2"]
-TEST = [*DIGITS, "pytest>=8,<9", "pytest-timeout>=2.3,<3"]
+TEST = [*DIGITS, "hypothesis>=6,<7", "pytest>=8,<9", "pytest-timeout>=2.3,<3"]
 DEV = [
     *TEST,
     "build>=1.2,<2",
@@ -75,6 +75,7 @@ setup(
         "click>=8,<9",
         "flatbuffers>=24.3.25",
         "numpy>=1.22,<2",
+        "obstore>=0.11,<0.12",
         "tensorflow>=2.16.2,<2.17",
         "tensorflow-model-analysis>=0.47,<0.48",
         "tensorflow-model-optimization>=0.8.1,<0.9",

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from tfx_shrink.commands import bucket
 from tfx_shrink.commands.distill import distill
 from tfx_shrink.commands.output import json_option, print_json, quietly
 from tfx_shrink.commands.prune import prune
@@ -70,7 +71,7 @@ def inspect(model_dir: str, as_json: bool) -> None:
         click.echo(format_inspection(found))
 
 
-for command in (quantize, prune, distill):
+for command in (quantize, prune, distill, *bucket.COMMANDS):
     main.add_command(command)
 
 

@@ -4,6 +4,7 @@ import os
 
 from tfx_shrink.bucket_pusher.destination import parse_destination
 from tfx_shrink.bucket_pusher.executor import Executor
+from tfx_shrink.bucket_pusher.settings import check_settings
 from tfx_shrink.errors import ParameterError
 from tfx_shrink.tfx_seam.components import (
     BaseChannel,
@@ -25,30 +26,40 @@ class BucketPusherSpec(ComponentSpec):
     PARAMETERS = {
         "push_destination": ExecutionParameter(type=str),
         "model_name": ExecutionParameter(type=str),
+        "versioning": ExecutionParameter(type=str, optional=True),
+        "mode": ExecutionParameter(type=str, optional=True),
+        "label": ExecutionParameter(type=str, optional=True),
+        "retention": ExecutionParameter(type=int, optional=True),
+        "num_warmup_requests": ExecutionParameter(type=int, optional=True),
     }
     INPUTS = {
         "model": ChannelParameter(type=standard_artifacts.Model, optional=True),
         "model_blessing": ChannelParameter(type=standard_artifacts.ModelBlessing, optional=True),
         "infra_blessing": ChannelParameter(type=standard_artifacts.InfraBlessing, optional=True),
+        "examples": ChannelParameter(type=standard_artifacts.Examples, optional=True),
+        "transform_graph": ChannelParameter(type=standard_artifacts.TransformGraph, optional=True),
     }
     OUTPUTS = {"pushed_model": ChannelParameter(type=standard_artifacts.PushedModel)}
 
 
 class BucketPusher(BaseComponent):
-    """Publishes a blessed model as a version that appears whole, or not at all.
+    """Publishes a blessed model as a version that is served whole, or not at all.
 
     Takes what the stock Pusher takes and checks blessings with the stock Pusher's own code. A
-    server that watches `<push_destination>/<model_name>/` never sees a half-copied version, and
-    a number is never used twice. The `pushed_model` output carries the stock properties `pushed`,
-    `pushed_destination` and `pushed_version`, and a copy of what was published.
+    server that watches `<push_destination>/<model_name>/` never serves a half-copied version, and
+    a number is never used twice. Content that is live already is not pushed again. The
+    `pushed_model` output carries the stock properties `pushed`, `pushed_destination` and
+    `pushed_version`, and a copy of what was published. Credentials come from the environment in
+    which the component runs; there is no parameter for them.
 
     Example:
       ```python
       pusher = BucketPusher(
           model=quantizer.outputs["model"],
           model_blessing=evaluator.outputs["blessing"],
-          push_destination="file:///srv/models",
+          push_destination="gs://models/prod",
           model_name="digits",
+          examples=example_gen.outputs["examples"],  # for warm-up requests
       )
       ```
 
@@ -57,14 +68,29 @@ class BucketPusher(BaseComponent):
         `infra_blessing` carries a model with warm-up requests.
       model_blessing: Channel of the Evaluator's `ModelBlessing`. Defaults to None.
       infra_blessing: Channel of an `InfraBlessing`. Defaults to None.
-      push_destination: The root of the bucket: a local path, a `file://` URL, or a stock
-        `PushDestination` proto, the last segment of whose `base_directory` is the model's name.
+      examples: Channel of `Examples`, raw or transformed, whose rows become warm-up requests.
+        Defaults to None: no warm-up requests.
+      transform_graph: Channel of Transform's graph, for raw rows and a model that reads
+        transformed features. Defaults to None.
+      push_destination: The root of the bucket: a local path, a URL (`file://`, `gs://`, `s3://`,
+        `az://`, `memory://`), or a stock `PushDestination` proto, the last segment of whose
+        `base_directory` is the model's name.
       model_name: What TensorFlow Serving calls the model. Given with a URL, not with a proto.
+      versioning: `"monotonic"` (1, 2, 3 …), `"timestamp"` (seconds, but always above the highest),
+        or the version's number. Defaults to `"monotonic"`.
+      mode: `"latest"`: servers load the highest version. `"pinned"`: servers load what
+        `<push_destination>/models.config` names; the only mode in which a bucket's version appears
+        at one moment. Defaults to `"latest"`.
+      label: In mode `"pinned"` what shall name the version: `"stable"` or `"canary"`. Defaults to
+        `"stable"`.
+      retention: How many of the highest versions stay after a push. Defaults to None: all.
+      num_warmup_requests: How many rows are sent by a server to the model before it counts as
+        available, 1 to 1000; each is run here first. Defaults to 10 where there are `examples`.
 
     Raises:
-      ParameterError: The URL's scheme is unknown, the name is missing or not one path segment, or
-        there is neither a model nor an infra_blessing. RuntimeParameters are checked when they have
-        their value, before anything is written.
+      ParameterError: The URL's scheme is unknown, the name is missing or not one path segment,
+        there is neither a model nor an infra_blessing, or another parameter is out of its range.
+        RuntimeParameters are checked when they have their value, before anything is written.
     """
 
     SPEC_CLASS = BucketPusherSpec
@@ -78,6 +104,13 @@ class BucketPusher(BaseComponent):
         *,
         push_destination: str | PushDestination | RuntimeParameter,
         model_name: str | RuntimeParameter | None = None,
+        examples: BaseChannel | None = None,
+        transform_graph: BaseChannel | None = None,
+        versioning: str | int | RuntimeParameter = "monotonic",
+        mode: str | RuntimeParameter = "latest",
+        label: str | RuntimeParameter = "stable",
+        retention: int | RuntimeParameter | None = None,
+        num_warmup_requests: int | RuntimeParameter | None = None,
     ):
         if model is None and infra_blessing is None:
             raise ParameterError("Give `model`, or an `infra_blessing` that carries a model.")
@@ -90,6 +123,27 @@ class BucketPusher(BaseComponent):
             )
         if isinstance(push_destination, str) and isinstance(model_name, str):
             parse_destination(push_destination, model_name)
+        if examples is None and (transform_graph is not None or num_warmup_requests is not None):
+            raise ParameterError(
+                "`transform_graph` and `num_warmup_requests` make warm-up requests of the rows of "
+                "`examples`. Received: examples=None."
+            )
+        settings = {
+            "versioning": versioning,
+            "mode": mode,
+            "label": label,
+            "retention": retention,
+            "num_warmup_requests": num_warmup_requests,
+        }
+        check_settings(
+            {
+                name: value
+                for name, value in settings.items()
+                if not isinstance(value, RuntimeParameter)
+            }
+        )
+        if not isinstance(versioning, RuntimeParameter):
+            settings["versioning"] = str(versioning)
         super().__init__(
             BucketPusherSpec(
                 model=model,
@@ -97,6 +151,9 @@ class BucketPusher(BaseComponent):
                 infra_blessing=infra_blessing,
                 push_destination=push_destination,
                 model_name=model_name,
+                examples=examples,
+                transform_graph=transform_graph,
+                **settings,
                 pushed_model=Channel(type=standard_artifacts.PushedModel),
             )
         )

@@ -72,8 +72,12 @@ def sample_rows(
         rows = list(read_rows(output))
     if not rows:
         raise ExamplesError(f"The Examples are empty: there is no row in {list(patterns)}.")
-    names = [os.path.basename(path) for path in files]
-    return Sample(rows, all(name.startswith(_TRANSFORMED_PREFIX) for name in names))
+    return Sample(rows, is_from_transform(files))
+
+
+def is_from_transform(files: Sequence[str]) -> bool:
+    """Whether the files' names say that Transform wrote them."""
+    return all(os.path.basename(path).startswith(_TRANSFORMED_PREFIX) for path in files)
 
 
 class SampleRows(beam.PTransform):

@@ -64,19 +64,38 @@ class TFLiteModel:
         Raises:
           ModelError: An input is not among the features.
         """
-        missing = sorted(set(self.inputs) - set(features))
-        if missing:
-            raise ModelError(
-                f"The TFLite model reads {sorted(self.inputs)}; the rows hold {sorted(features)}: "
-                f"{missing} are missing."
-            )
-        quantized = {name: _quantize(features[name], self.inputs[name]) for name in self.inputs}
+        quantized = self.quantize(features)
         with self._lock:
             self._interpreter.reset_all_variables()  # A recurrent model keeps state between calls.
             outputs = self._run(**quantized)
             return {
                 name: _dequantize(value, self._outputs[name]) for name, value in outputs.items()
             }
+
+    @property
+    def features(self) -> dict[str, tf.TensorSpec]:
+        """The features that are called with, by input name; float where integers have a scale."""
+        return {
+            name: tf.TensorSpec(
+                [None if size < 0 else int(size) for size in detail["shape_signature"]],
+                tf.float32 if _is_quantized(detail) else detail["dtype"],
+            )
+            for name, detail in self.inputs.items()
+        }
+
+    def quantize(self, features: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Returns what the file's own inputs hold for these features, by input name.
+
+        Raises:
+          ModelError: An input is not among the features.
+        """
+        missing = sorted(set(self.inputs) - set(features))
+        if missing:
+            raise ModelError(
+                f"The TFLite model reads {sorted(self.inputs)}; the rows hold {sorted(features)}: "
+                f"{missing} are missing."
+            )
+        return {name: _quantize(features[name], self.inputs[name]) for name in self.inputs}
 
 
 def _quantize(values: Any, detail: Mapping[str, Any]) -> np.ndarray:

@@ -53,6 +53,12 @@ def example_patterns(examples: list[Any], splits: Sequence[str]) -> list[str]:
     ]
 
 
+def all_example_patterns(examples: list[Any]) -> list[str]:
+    """Returns glob patterns of every split's files; see `example_patterns`."""
+    known = [set(artifact_utils.decode_split_names(artifact.split_names)) for artifact in examples]
+    return example_patterns(examples, sorted(set.intersection(*known)))
+
+
 def optional_uri(input_dict: Mapping[str, list[Any]], key: str) -> str | None:
     """Returns the URI of the one artifact of an optional input, or None."""
     return artifact_utils.get_single_uri(input_dict[key]) if input_dict.get(key) else None

@@ -1,6 +1,8 @@
 """Several publishers at once, and publishers that are killed."""
 
+import os
 import random
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -35,25 +37,29 @@ def test_threads_publish_distinct_whole_versions(tmp_path):
 
 
 def test_processes_publish_distinct_whole_versions(tmp_path, publish_in_forks):
-    model, root = bucket.write_model(tmp_path / "model"), str(tmp_path / "bucket")
+    root = str(tmp_path / "bucket")
+    models = bucket.write_models(tmp_path / "models", 24)
     for round_ in range(1, 4):
-        assert publish_in_forks(model, root, "digits", processes=8) == [0] * 8
-        assert bucket.assert_whole(root, "digits", model) == list(range(1, 8 * round_ + 1))
+        assert publish_in_forks(models[8 * round_ - 8 : 8 * round_], root, "digits") == [0] * 8
+        assert bucket.assert_whole(root, "digits", *models) == list(range(1, 8 * round_ + 1))
     assert bucket.staged(root, "digits") == []
 
 
 def test_a_publisher_that_is_killed_shows_nothing_or_a_whole_version(tmp_path, publish_in_forks):
-    model = bucket.write_model(tmp_path / "model", weights=bytes(16 << 20))
+    big = bucket.write_model(tmp_path / "model", weights=bytes(16 << 20))
     root = str(tmp_path / "bucket")
     started = time.monotonic()
-    assert publish_in_forks(model, root, "digits") == [0]
+    assert publish_in_forks([big], root, "digits") == [0]
     window = time.monotonic() - started
 
-    moments, killed_at_work = random.Random(0), 0
-    for _ in range(100):
+    moments, killed_at_work, models = random.Random(0), 0, [big]
+    for number in range(100):
         before = len(bucket.staged(root, "digits"))
-        (code,) = publish_in_forks(model, root, "digits", kill_after=moments.uniform(0, window))
-        bucket.assert_whole(root, "digits", model)
+        models.append(variant(big, tmp_path / f"model{number}"))
+        (code,) = publish_in_forks(
+            models[-1:], root, "digits", kill_after=moments.uniform(0, window)
+        )
+        bucket.assert_whole(root, "digits", *models)
         if len(bucket.staged(root, "digits")) > before:
             killed_at_work += 1
         else:  # Too late or too early: follow the pace of this machine.
@@ -63,5 +69,14 @@ def test_a_publisher_that_is_killed_shows_nothing_or_a_whole_version(tmp_path, p
     assert killed_at_work == KILLS
 
     highest = max(bucket.versions(root, "digits"))
-    assert publish(model, parse_destination(root, "digits")).version > highest
-    bucket.assert_whole(root, "digits", model)
+    last = variant(big, tmp_path / "last")
+    assert publish(last, parse_destination(root, "digits")).version > highest
+    bucket.assert_whole(root, "digits", *models, last)
+
+
+def variant(model, directory):
+    """Another model that shares its large files."""
+    shutil.copytree(model, directory, copy_function=os.link)
+    os.remove(directory / "assets" / "vocabulary.txt")
+    (directory / "assets" / "vocabulary.txt").write_text(str(directory))
+    return str(directory)

@@ -35,11 +35,13 @@ def test_a_relative_path_is_made_absolute():
     assert destination.version_url(1) == "build/../bucket/digits/1"
 
 
-@pytest.mark.parametrize("given", ["s3://models", "gs://models/x", "ftp://host", "S3://models", ""])
+@pytest.mark.parametrize(
+    "given", ["hdfs://models", "https://models/x", "ftp://host", "abfs://m", ""]
+)
 def test_an_unknown_scheme_is_answered_with_the_known_ones(given):
     with pytest.raises(ParameterError) as error:
         parse_destination(given, "digits")
-    assert "one of ['file://']" in str(error.value)
+    assert "one of ['file://', 'gs://', 's3://', 'az://', 'memory://']" in str(error.value)
     assert f"Received: push_destination={given!r}" in str(error.value)
 
 
@@ -62,3 +64,46 @@ def test_any_other_model_name_is_refused(name):
     with pytest.raises(ParameterError, match="`model_name` must be one path segment") as error:
         parse_destination("/srv", name)
     assert f"Received: model_name={name!r}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "bucket", "path", "version_url"),
+    [
+        ("gs://models", "models", "", "gs://models/digits/7"),
+        ("gs://models/", "models", "", "gs://models/digits/7"),
+        ("s3://models/prod/eu/", "models", "prod/eu", "s3://models/prod/eu/digits/7"),
+        ("S3://models/prod", "models", "prod", "s3://models/prod/digits/7"),
+        ("az://models/prod", "models", "prod", "az://models/prod/digits/7"),
+        ("memory://m", "m", "", "memory://m/digits/7"),
+    ],
+)
+def test_a_bucket_is_named_by_its_url(given, bucket, path, version_url):
+    destination = parse_destination(given, "digits")
+    assert (destination.bucket, destination.path) == (bucket, path)
+    assert destination.version_url(7) == version_url
+    assert f"{destination.served_path}/7" == version_url
+
+
+@pytest.mark.parametrize(
+    "given", ["az://ab/x", "s3://a", "gs://", "s3:///models", "gs://" + "x" * 64]
+)
+def test_a_bucket_name_that_no_cloud_takes_is_refused(given):
+    with pytest.raises(ParameterError, match="3 to 63 characters") as error:
+        parse_destination(given, "digits")
+    assert given in str(error.value)
+    assert "Give the name of a" in str(error.value)
+
+
+@pytest.mark.parametrize("given", ["s3://models/../x", "gs://models//x", "az://models/./x"])
+def test_a_prefix_without_a_meaning_is_refused(given):
+    with pytest.raises(ParameterError, match=r"'\.\.' segments"):
+        parse_destination(given, "digits")
+
+
+@pytest.mark.parametrize(
+    "given", ["s3://KEY:planted@models", "az://models/x?sig=planted", "gs://m#planted"]
+)
+def test_credentials_in_a_url_are_refused_and_not_repeated(given):
+    with pytest.raises(ParameterError, match="come from the environment") as error:
+        parse_destination(given, "digits")
+    assert "planted" not in str(error.value)

@@ -1,6 +1,7 @@
 """BucketPusher's executor with real artifacts, judged as TFX's own pusher tests judge theirs."""
 
 import os
+import shutil
 
 import pytest
 from support import bucket
@@ -135,8 +136,8 @@ def test_the_artifact_holds_the_model_as_it_was_given(pushing):
 
 def test_a_runtime_parameter_with_a_wrong_value_is_refused_before_anything_is_written(pushing):
     pushing.give_model()
-    pushing.exec_properties["push_destination"] = "s3://models"
-    with pytest.raises(ParameterError, match="s3://models"):
+    pushing.exec_properties["push_destination"] = "ftp://models"
+    with pytest.raises(ParameterError, match="ftp://models"):
         pushing.run()
     pushing.assert_not_pushed()
 
@@ -147,3 +148,34 @@ def test_a_model_artifact_without_a_model_is_refused(pushing):
     with pytest.raises(ModelError, match="holds no model"):
         pushing.run()
     pushing.assert_not_pushed()
+
+
+def test_warm_up_requests_are_pushed_with_the_model(pushing, saved, dense_rows):
+    model = pushing.give_model(lambda directory: shutil.copytree(saved("keras"), directory))
+    examples = pushing.give("examples", KINDS.Examples)
+    examples.split_names = '["train"]'
+    os.makedirs(os.path.join(examples.uri, "Split-train"))
+    shutil.copy(dense_rows, os.path.join(examples.uri, "Split-train", "rows"))
+    pushing.exec_properties["num_warmup_requests"] = 3
+    pushing.run()
+    published = file_digests(os.path.join(pushing.bucket, "digits", "1"))
+    added = set(published) - set(file_digests(model))
+    assert added == {"assets.extra/tf_serving_warmup_requests"}
+
+
+def test_settings_reach_the_bucket(pushing):
+    pushing.exec_properties.update(mode="pinned", label="canary", versioning="7", retention=1)
+    pushing.give_model()
+    pushing.run()
+    assert pushing.pushed_model.get_string_custom_property("pushed_version") == "7"
+    with open(os.path.join(pushing.bucket, "models.config")) as file:
+        assert '"canary"' in file.read()
+
+
+def test_a_second_execution_with_the_same_model_finds_it_published(pushing):
+    model = pushing.give_model()
+    pushing.run()
+    pushing.pushed_model = pushing._artifact(KINDS.PushedModel, "pushed_again")
+    pushing.run()
+    pushing.assert_pushed(model)
+    assert os.listdir(os.path.join(pushing.bucket, "digits")) == ["1"]

@@ -6,7 +6,6 @@ import resource
 import shutil
 
 import pytest
-import tensorflow as tf
 from support import bucket
 
 from tfx_shrink.bucket_pusher.destination import parse_destination
@@ -46,9 +45,14 @@ def test_of_a_tflite_model_only_what_a_server_reads_is_published(tmp_path, desti
     assert published.bytes == len(b"flatbuffer") + len(b'{"steps": []}')
 
 
-def test_versions_rise_by_one(model, destination, root):
-    assert [publish(model, destination).version for _ in range(3)] == [1, 2, 3]
-    assert bucket.assert_whole(root, "digits", model) == [1, 2, 3]
+@pytest.fixture
+def models(tmp_path):
+    return bucket.write_models(tmp_path / "models", 3)
+
+
+def test_versions_rise_by_one(models, destination, root):
+    assert [publish(model, destination).version for model in models] == [1, 2, 3]
+    assert bucket.assert_whole(root, "digits", *models) == [1, 2, 3]
 
 
 def test_models_have_their_own_numbers(model, destination, root):
@@ -58,13 +62,13 @@ def test_models_have_their_own_numbers(model, destination, root):
 
 @pytest.mark.parametrize("deleted", [[2], [1, 2]])
 def test_a_number_is_not_used_again_after_its_version_was_deleted(
-    model, destination, root, deleted
+    models, destination, root, deleted
 ):
-    for _ in range(2):
+    for model in models[:2]:
         publish(model, destination)
     for version in deleted:
         shutil.rmtree(os.path.join(root, "digits", str(version)))
-    assert publish(model, destination).version == 3
+    assert publish(models[2], destination).version == 3
 
 
 @pytest.mark.parametrize("make", [os.mkdir, lambda path: open(path, "w").close()])
@@ -83,17 +87,17 @@ def test_other_neighbours_are_no_versions(model, destination, root, name):
     assert publish(model, destination).version == 1
 
 
-def test_after_the_highest_number_there_is_none(model, destination, root):
+def test_after_the_highest_number_there_is_none(models, destination, root):
     os.makedirs(os.path.join(root, "digits", str(2**63 - 2)))
-    assert publish(model, destination).version == 2**63 - 1
+    assert publish(models[0], destination).version == 2**63 - 1
     with pytest.raises(PublishError, match=f"{2**63 - 1}.*another model_name"):
-        publish(model, destination)
+        publish(models[1], destination)
     assert bucket.staged(root, "digits") == []
 
 
 def test_the_commit_record_says_what_was_published(model, destination, root):
     published = publish(model, destination)
-    with open(os.path.join(root, "_tfx", "digits", "claims", "1.json")) as file:
+    with open(os.path.join(root, "_tfx", "digits", "commits", "1.json")) as file:
         record = json.load(file)
     assert record["version"] == 1
     digests = {path: (item["bytes"], item["sha256"]) for path, item in record["files"].items()}
@@ -143,15 +147,15 @@ def test_a_file_that_does_not_fit_is_a_publish_error(tmp_path, destination, root
 def test_a_file_that_arrives_changed_is_not_published(
     model, destination, root, monkeypatch, damage
 ):
-    copy = tf.io.gfile.copy
+    copy = shutil.copyfile
 
-    def damaged_copy(source, target, **options):
-        copy(source, target, **options)
+    def damaged_copy(source, target):
+        copy(source, target)
         if "variables.data" in target:
             with open(target, "wb") as file:
                 file.write(damage)
 
-    monkeypatch.setattr(tf.io.gfile, "copy", damaged_copy)
+    monkeypatch.setattr(shutil, "copyfile", damaged_copy)
     with pytest.raises(PublishError, match=r"variables\.data.* changed on the way"):
         publish(model, destination)
     assert bucket.versions(root, "digits") == {}

@@ -22,6 +22,16 @@ def write_model(directory, weights=b"weights"):
     )
 
 
+def write_models(directory, count, **options):
+    """That many models of different content; returns their directories."""
+    models = []
+    for number in range(count):
+        models.append(write_model(os.path.join(directory, str(number)), **options))
+        with open(os.path.join(models[-1], "assets", "vocabulary.txt"), "w") as file:
+            file.write(f"color {number}\n")
+    return models
+
+
 def write_tflite(directory, content=b"flatbuffer"):
     """Files named as Quantizer names them; returns the directory."""
     record = b'{"steps": []}'

@@ -14,16 +14,17 @@ import time
 
 @contextlib.contextmanager
 def forks():
-    """Yields `publish(model, root, name, processes, kill_after)`, which returns exit codes.
+    """Yields `publish(models, root, name, kill_after)`, which returns exit codes.
 
-    Every child publishes once. With `kill_after`, they get SIGKILL after that many seconds.
+    Every child publishes one of the models. With `kill_after`, they get SIGKILL after that many
+    seconds.
     """
     parent = subprocess.Popen(
         [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
 
-    def publish(model, root, name, processes=1, kill_after=None):
-        print(json.dumps([model, root, name, processes, kill_after]), file=parent.stdin, flush=True)
+    def publish(models, root, name, kill_after=None):
+        print(json.dumps([models, root, name, kill_after]), file=parent.stdin, flush=True)
         return json.loads(parent.stdout.readline())
 
     with parent:
@@ -37,9 +38,9 @@ def _serve():
     from tfx_shrink.bucket_pusher.publish import publish
 
     for line in sys.stdin:
-        model, root, name, processes, kill_after = json.loads(line)
+        models, root, name, kill_after = json.loads(line)
         children = []
-        for _ in range(processes):
+        for model in models:
             child = os.fork()
             if child == 0:
                 code = 1

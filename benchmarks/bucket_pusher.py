@@ -1,0 +1,197 @@
+"""Measures a push of 489 MB in 207 files to a loopback S3 server with 30 ms a request.
+
+Beside it the stock Pusher's copy through tensorflow-io, and boto3's transfer manager plus sha256 of
+every file. Contenders take turns, each in a process of its own; the noise floor is how far runs of
+the same push lie apart. Exits with 1, naming the figure, where a push is not 10 times as fast as
+the stock copy, takes more than 1.1 times what boto3 does, or more than 400 MB of memory.
+
+    make benchmark-bucket-pusher
+"""
+
+import os
+import random
+import resource
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROUNDS = 3
+MIN_SPEEDUP, MAX_TO_BOTO3, MAX_RSS = 10, 1.1, 400
+HERE = Path(__file__).resolve().parent
+TOOLS = HERE.parent / ".tools"
+PYTHONS = {"boto3": str(TOOLS / "moto/bin/python")}
+OVERLAYS = {"stock": str(TOOLS / "tensorflow-io")}
+
+
+def write_model(directory: Path) -> None:
+    """Writes 4 files of 120 MB, one of 5 MB and 202 small ones."""
+    (directory / "variables").mkdir(parents=True)
+    (directory / "assets").mkdir()
+    chance = random.Random(0)
+    for number in range(4):
+        name = f"variables.data-0000{number}-of-00004"
+        with open(directory / "variables" / name, "wb") as file:
+            for _ in range(120):  # A child begins with its parent's peak of memory.
+                file.write(chance.randbytes(1 << 20))
+    (directory / "saved_model.pb").write_bytes(chance.randbytes(5 << 20))
+    for number in range(202):
+        (directory / "assets" / f"{number}.txt").write_bytes(chance.randbytes(20_000))
+
+
+def ours(model: str, url: str, staged: bool) -> None:
+    """Pushes with tfx-shrink."""
+    from tfx_shrink.bucket_pusher.destination import parse_destination
+    from tfx_shrink.bucket_pusher.publish import publish
+    from tfx_shrink.bucket_pusher.stores import open_store
+
+    destination = parse_destination(url, "m")
+    store = open_store(destination)
+    store.listed_by_serving = staged
+    publish(model, destination, store=store)
+
+
+def boto3_copy(model: str, url: str) -> None:
+    """Uploads with boto3's transfer manager, 8 files at a time, after hashing every file."""
+    import hashlib
+    from concurrent.futures import ThreadPoolExecutor
+
+    import boto3
+    from boto3.s3.transfer import TransferConfig
+    from botocore.config import Config
+
+    paths = sorted((path for path in Path(model).rglob("*") if path.is_file()), key=os.path.getsize)
+    client = boto3.client(
+        "s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"], config=Config(max_pool_connections=32)
+    )
+    prefix = url.removeprefix("s3://models/")
+    config = TransferConfig(multipart_chunksize=8 << 20, max_concurrency=8)
+
+    def send(path: Path) -> None:
+        client.upload_file(
+            str(path), "models", f"{prefix}/{path.relative_to(model)}", Config=config
+        )
+
+    def hash_one(path: Path) -> None:
+        with open(path, "rb") as file:
+            digest = hashlib.sha256()
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(hash_one, paths))
+        list(threads.map(send, reversed(paths)))
+
+
+def stock_copy(model: str, url: str) -> None:
+    """Copies with the function that the stock Pusher calls."""
+    import tensorflow_io  # noqa: F401
+    from tfx.utils import io_utils
+
+    started = time.perf_counter()
+    io_utils.copy_dir(model, f"{url}/m/1", deny_regex_patterns=[r"saved_model\.pb"])
+    io_utils.copy_file(f"{model}/saved_model.pb", f"{url}/m/1/saved_model.pb")
+    print("took", time.perf_counter() - started)
+
+
+WORK = {
+    "ours": lambda model, url: ours(model, url, staged=False),
+    "staged": lambda model, url: ours(model, url, staged=True),
+    "boto3": boto3_copy,
+    "stock": stock_copy,
+}
+
+
+def child(name: str, model: str, url: str) -> None:
+    """Runs one contender and prints seconds and MB."""
+    started = time.perf_counter()
+    WORK[name](model, url)
+    seconds = time.perf_counter() - started
+    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def run(name: str, model: str, endpoint: str) -> tuple[float, float]:
+    """Runs one contender in a process of its own; returns seconds, without start-up, and MB."""
+    url = f"s3://models/{name}{time.time_ns()}"
+    done = subprocess.run(
+        [PYTHONS.get(name, sys.executable), __file__, name, model, url],
+        env={
+            **os.environ,
+            **({"PYTHONPATH": OVERLAYS[name]} if name in OVERLAYS else {}),
+            "AWS_ACCESS_KEY_ID": "benchmark",
+            "AWS_SECRET_ACCESS_KEY": "benchmark",
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": endpoint,
+            "S3_ENDPOINT": endpoint.removeprefix("http://"),
+            "S3_USE_HTTPS": "0",
+            "S3_VERIFY_SSL": "0",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "TF_USE_LEGACY_KERAS": "1",
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    seconds, rss = map(float, lines[-1].split())
+    for line in lines:
+        if line.startswith("took "):  # The import of TensorFlow is not the copy's fault.
+            seconds = float(line.split()[1])
+    return seconds, rss
+
+
+def main() -> int:
+    """Prints the table; returns the exit status."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    sink = subprocess.Popen([sys.executable, str(HERE / "s3_sink.py"), str(port)])
+    try:
+        with tempfile.TemporaryDirectory() as directory:
+            model = Path(directory) / "model"
+            write_model(model)
+            time.sleep(1)
+            found: dict[str, list[tuple[float, float]]] = {}
+            for round_ in range(ROUNDS):
+                for name in ("ours", "boto3", "staged", "ours"):
+                    found.setdefault(name, []).append(
+                        run(name, str(model), f"http://127.0.0.1:{port}")
+                    )
+                if round_ == 0:
+                    found["stock"] = [run("stock", str(model), f"http://127.0.0.1:{port}")]
+    finally:
+        sink.terminate()
+    median = {name: statistics.median(run[0] for run in runs) for name, runs in found.items()}
+    rss = {name: max(run[1] for run in runs) for name, runs in found.items()}
+    for name, runs in found.items():
+        times = [run[0] for run in runs]
+        print(
+            f"{name:8} {median[name]:7.2f} s ({min(times):.2f}-{max(times):.2f}), "
+            f"{rss[name]:.0f} MB"
+        )
+    pairs = [run[0] for run in found["ours"]]
+    floor = statistics.median(pairs[::2]) / statistics.median(pairs[1::2])
+    print(f"noise floor, ours against ours: {floor:.2f}")
+    print(f"staging costs {median['staged'] - median['ours']:.2f} s")
+    figures = {
+        f"at least {MIN_SPEEDUP} times as fast as the stock copy": median["stock"] / median["ours"]
+        >= MIN_SPEEDUP,
+        f"at most {MAX_TO_BOTO3} times boto3": median["ours"] / median["boto3"] <= MAX_TO_BOTO3,
+        f"at most {MAX_RSS} MB": rss["ours"] <= MAX_RSS,
+    }
+    missed = [text for text, met in figures.items() if not met]
+    print(
+        f"stock / ours {median['stock'] / median['ours']:.1f}, ours / boto3 "
+        f"{median['ours'] / median['boto3']:.2f}"
+    )
+    for text in missed:
+        print(f"MISSED: {text}", file=sys.stderr)
+    return bool(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(child(*sys.argv[1:]) if len(sys.argv) > 1 else main())

@@ -1,0 +1,105 @@
+"""`models.config`: which versions TensorFlow Serving loads, and what it calls them.
+
+One file for all models of a root, which TensorFlow Serving reads again and again with
+`--model_config_file_poll_wait_seconds`. It is changed by compare-and-swap, so that two publishers
+never lose each other's entry.
+"""
+
+import random
+import time
+from collections.abc import Callable
+
+from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2
+
+from tfx_shrink.bucket_pusher.store import Store
+from tfx_shrink.errors import PublishError
+
+KEY = "models.config"
+# What `stable` named before. It stays loaded, so that a server can go back without loading.
+PREVIOUS = "previous"
+_ATTEMPTS = 60
+_LONGEST_PAUSE = 0.5
+
+Labels = dict[str, int]
+
+
+def read_pins(store: Store, model_name: str) -> tuple[Labels, set[int]]:
+    """Returns ({label: version}, every version that the file names) of one model.
+
+    Raises:
+      PublishError: The file is no ModelServerConfig.
+    """
+    found = store.read(KEY)
+    if found is None:
+        return {}, set()
+    for entry in _parse(store, found.data).model_config_list.config:
+        if entry.name == model_name:
+            labels = dict(entry.version_labels)
+            named = {*labels.values(), *entry.model_version_policy.specific.versions}
+            return labels, named
+    return {}, set()
+
+
+def change_labels(
+    store: Store, model_name: str, base_path: str, change: Callable[[Labels], Labels]
+) -> Labels:
+    """Changes one model's labels and leaves every other entry as it is.
+
+    Args:
+      store: The root.
+      model_name: The model.
+      base_path: Where TensorFlow Serving finds its versions.
+      change: From its labels to what they shall be; called again where somebody else was faster.
+
+    Returns:
+      The labels as they were written.
+
+    Raises:
+      PublishError: The file is no ModelServerConfig, or others change it without a pause.
+    """
+    for _ in range(_ATTEMPTS):
+        found = store.read(KEY)
+        config = _parse(store, found.data if found else b"")
+        entries = config.model_config_list.config
+        entry = next((item for item in entries if item.name == model_name), None)
+        labels = change(dict(entry.version_labels) if entry else {})
+        if entry is None:
+            entry = entries.add(name=model_name)
+        entry.base_path, entry.model_platform = base_path, "tensorflow"
+        entry.model_version_policy.specific.versions[:] = sorted(set(labels.values()))
+        entry.version_labels.clear()
+        entry.version_labels.update(labels)
+        data = text_format.MessageToString(config).encode()
+        if (found and data == found.data) or store.replace(
+            KEY, data, found.etag if found else None
+        ):
+            return labels
+        time.sleep(random.uniform(0, _LONGEST_PAUSE))
+    raise PublishError(
+        f"{store.url}/{KEY} was changed by others {_ATTEMPTS} times while it was to change here. "
+        "Push again; the files are there already."
+    )
+
+
+def point(label: str, version: int) -> Callable[[Labels], Labels]:
+    """Returns the change that makes `label` name a version, and `previous` what `stable` named."""
+
+    def change(labels: Labels) -> Labels:
+        if labels.get(label) == version:
+            return labels
+        changed = {**labels, label: version}
+        if label == "stable" and "stable" in labels:
+            changed[PREVIOUS] = labels["stable"]
+        return changed
+
+    return change
+
+
+def _parse(store: Store, data: bytes) -> model_server_config_pb2.ModelServerConfig:
+    try:
+        return text_format.Parse(data, model_server_config_pb2.ModelServerConfig())
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise PublishError(
+            f"{store.url}/{KEY} is no ModelServerConfig in text: {error}. Mend it, or move it away."
+        ) from error

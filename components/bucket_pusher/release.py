@@ -1,0 +1,156 @@
+"""Moves servers on to a version, and back again."""
+
+import contextlib
+
+from tfx_shrink.bucket_pusher import models_config
+from tfx_shrink.bucket_pusher.books import Books
+from tfx_shrink.bucket_pusher.content import Content
+from tfx_shrink.bucket_pusher.destination import Destination
+from tfx_shrink.bucket_pusher.models_config import PREVIOUS, Labels
+from tfx_shrink.bucket_pusher.push import Overtaken, Published, Push
+from tfx_shrink.bucket_pusher.store import Store
+from tfx_shrink.bucket_pusher.stores import open_store
+from tfx_shrink.errors import ParameterError, PublishError
+
+_ATTEMPTS = 20
+
+
+def promote(destination: Destination, *, store: Store | None = None) -> Labels:
+    """Makes `stable` name what `canary` names, by one write of models.config.
+
+    What `stable` named before stays loaded as `previous`.
+
+    Args:
+      destination: From `parse_destination`.
+      store: Its store. Defaults to the one that its URL names.
+
+    Returns:
+      {label: version} afterwards.
+
+    Raises:
+      ParameterError: The model has no canary.
+      PublishError: The destination cannot be used.
+    """
+
+    def change(labels: Labels) -> Labels:
+        if "canary" not in labels:
+            raise ParameterError(
+                f"{destination.model_name} has no canary in {destination.url}/{models_config.KEY}. "
+                "Push one in mode 'pinned' with label 'canary'."
+            )
+        return models_config.point("stable", labels["canary"])(labels)
+
+    return models_config.change_labels(
+        store or open_store(destination), destination.model_name, destination.served_path, change
+    )
+
+
+def rollback(
+    destination: Destination, version: int | None = None, *, store: Store | None = None
+) -> Published:
+    """Goes back to an older version.
+
+    Where models.config names the model, `stable` names `previous` again. Elsewhere the old content
+    becomes a new and higher version, which the store copies, since servers load the highest one.
+
+    Args:
+      destination: From `parse_destination`.
+      version: To which. Defaults to None: to what was served before.
+      store: Its store. Defaults to the one that its URL names.
+
+    Returns:
+      The version that is served afterwards.
+
+    Raises:
+      ParameterError: There is nothing to go back to, or no such version.
+      PublishError: The destination cannot be used, or the old version is damaged.
+    """
+    store = store or open_store(destination)
+    books = Books(store, destination.model_name)
+    complete = books.look().complete
+    if version is not None and version not in complete:
+        raise ParameterError(f"`version` must be one of {complete}. Received: version={version}.")
+    labels, _ = models_config.read_pins(store, destination.model_name)
+    if labels:
+        return _point_back(store, destination, books, version)
+    return _republish(store, destination, books, complete, version)
+
+
+def _point_back(
+    store: Store, destination: Destination, books: Books, version: int | None
+) -> Published:
+    def change(labels: Labels) -> Labels:
+        if version is not None:
+            return models_config.point("stable", version)(labels)
+        if PREVIOUS not in labels:
+            raise ParameterError(
+                f"{destination.model_name} has no version before this one in "
+                f"{destination.url}/{models_config.KEY}. Give the version to go back to."
+            )
+        kept = {label: number for label, number in labels.items() if label != PREVIOUS}
+        return {**kept, "stable": labels[PREVIOUS]}
+
+    labels = models_config.change_labels(
+        store, destination.model_name, destination.served_path, change
+    )
+    number = labels["stable"]
+    return _published(destination, books, number)
+
+
+def _republish(
+    store: Store,
+    destination: Destination,
+    books: Books,
+    complete: list[int],
+    version: int | None,
+) -> Published:
+    number = _before(books, complete) if version is None else version
+    record = books.record(number) if number is not None else None
+    if number is None or record is None:
+        raise ParameterError(
+            f"There is no version to go back to at {destination.url}/{destination.model_name}: it "
+            f"holds {complete}. `tfx-shrink versions` says which of them have a manifest."
+        )
+    if number == complete[-1]:
+        return _published(destination, books, number)
+    origin = record.get("republished_from") or number
+    push = Push(
+        store,
+        destination,
+        Content.from_json(record),
+        "latest",
+        "stable",
+        "monotonic",
+        record.get("run"),
+        republished_from=origin,
+    )
+    for _ in range(_ATTEMPTS):
+        with contextlib.suppress(Overtaken):
+            return push.republish(number)
+    raise PublishError(f"Other publishers took over {_ATTEMPTS} times at {destination.url}.")
+
+
+def _before(books: Books, complete: list[int]) -> int | None:
+    """The version that was served before the highest, seen through earlier roll-backs."""
+    if not complete:
+        return None
+    live = books.record(complete[-1]) or {}
+    origin = live.get("republished_from") or complete[-1]
+    for number in reversed([number for number in complete if number < origin]):
+        record = books.record(number)
+        if record is not None and record["digest"] != live.get("digest"):
+            return number
+    return None
+
+
+def _published(destination: Destination, books: Books, number: int) -> Published:
+    record = books.record(number)
+    content = Content.from_json(record) if record else None
+    return Published(
+        number,
+        destination.version_url(number),
+        f"{destination.served_path}/{number}",
+        content.bytes if content else 0,
+        new=False,
+        digest=content.digest if content else "",
+    )

@@ -1,0 +1,56 @@
+"""The parameters of a push, checked before anything is written."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tfx_shrink.bucket_pusher.numbering import check_versioning
+from tfx_shrink.errors import ParameterError
+
+MODES = ("latest", "pinned")
+LABELS = ("stable", "canary")
+# TensorFlow Serving reads no more (servables/tensorflow/saved_model_warmup_util.h).
+MAX_WARMUP_REQUESTS = 1000
+
+
+def check_mode(mode: str, label: str) -> None:
+    """Checks the parameters `mode` and `label`.
+
+    Raises:
+      ParameterError: One of them is none of its words.
+    """
+    if mode not in MODES:
+        raise ParameterError(f"`mode` must be one of {list(MODES)}. Received: mode={mode!r}.")
+    if label not in LABELS:
+        raise ParameterError(f"`label` must be one of {list(LABELS)}. Received: label={label!r}.")
+
+
+def check_keep(keep: int) -> None:
+    """Checks how many versions are to stay.
+
+    Raises:
+      ParameterError: Fewer than one.
+    """
+    if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
+        raise ParameterError(
+            "`retention` (`keep`) must be at least 1: a server without a version unloads the "
+            f"model. Received: {keep!r}."
+        )
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Checks BucketPusher's parameters; those that are missing or None have their defaults.
+
+    Raises:
+      ParameterError: One of them is out of its range.
+    """
+    if settings.get("versioning") is not None:
+        check_versioning(settings["versioning"])
+    check_mode(settings.get("mode") or "latest", settings.get("label") or "stable")
+    if settings.get("retention") is not None:
+        check_keep(settings["retention"])
+    requests = settings.get("num_warmup_requests")
+    if requests is not None and not 1 <= requests <= MAX_WARMUP_REQUESTS:
+        raise ParameterError(
+            f"`num_warmup_requests` must be from 1 to {MAX_WARMUP_REQUESTS}. "
+            f"Received: num_warmup_requests={requests}."
+        )

@@ -1,0 +1,155 @@
+"""`tfx-shrink push | versions | verify | promote | rollback | retain`."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from tfx_shrink.commands.output import json_option, print_json, quietly
+
+
+def _bucket(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The arguments that every command about a bucket takes."""
+    name = click.option("--model-name", required=True, help="What TensorFlow Serving calls it.")
+    return click.argument("url")(name(json_option(function)))
+
+
+@click.command()
+@click.argument("model_dir")
+@_bucket
+@click.option("--mode", default="latest", show_default=True, help="Or pinned, by models.config.")
+@click.option("--label", default="stable", show_default=True, help="Or canary; mode pinned only.")
+@click.option(
+    "--versioning", default="monotonic", show_default=True, help="Or timestamp, or a number."
+)
+def push(
+    model_dir: str,
+    url: str,
+    model_name: str,
+    as_json: bool,
+    mode: str,
+    label: str,
+    versioning: str,
+) -> None:
+    """Publish the model in MODEL_DIR below URL; a server sees the version whole or not at all."""
+    from tfx_shrink.bucket_pusher.publish import publish
+
+    destination = _destination(url, model_name)
+    done = quietly(
+        lambda: publish(model_dir, destination, mode=mode, label=label, versioning=versioning)
+    )
+    if as_json:
+        print_json(dataclasses.asdict(done))
+        return
+    word = "published" if done.new else "already there"
+    click.echo(f"{word}: {done.url} ({done.bytes:,} bytes)")
+
+
+@click.command()
+@_bucket
+def versions(url: str, model_name: str, as_json: bool) -> None:
+    """List the versions of a model below URL, the highest first."""
+    from tfx_shrink.bucket_pusher.versions import versions as list_versions
+
+    found = list_versions(_destination(url, model_name))
+    if as_json:
+        print_json([dataclasses.asdict(item) for item in found])
+        return
+    rows = [
+        (
+            str(item.version),
+            item.state,
+            f"{item.bytes:,}",
+            str(item.files),
+            ", ".join(item.labels),
+            item.digest[:12],
+            item.published_at[:19],
+        )
+        for item in found
+    ]
+    _table(("version", "state", "bytes", "files", "labels", "digest", "published (UTC)"), rows)
+
+
+@click.command()
+@_bucket
+@click.option("--version", type=int, help="Default: those that servers load.")
+def verify(url: str, model_name: str, as_json: bool, version: int | None) -> None:
+    """Read versions back and compare every byte with what was published; exit code 1 if not."""
+    from tfx_shrink.bucket_pusher.versions import verify as verify_versions
+
+    found = verify_versions(_destination(url, model_name), version)
+    if as_json:
+        print_json([dataclasses.asdict(item) for item in found])
+    else:
+        for item in found:
+            word = "damaged" if item.problems else "whole"
+            click.echo(f"{item.version}: {word}, {item.files} files, {item.bytes:,} bytes")
+            for problem in item.problems:
+                click.echo(f"  {problem}")
+    if any(item.problems for item in found):
+        raise click.exceptions.Exit(1)
+
+
+@click.command()
+@_bucket
+def promote(url: str, model_name: str, as_json: bool) -> None:
+    """Make the label stable name what canary names, in URL/models.config."""
+    from tfx_shrink.bucket_pusher.release import promote as promote_canary
+
+    labels = promote_canary(_destination(url, model_name))
+    if as_json:
+        print_json(labels)
+        return
+    _table(("label", "version"), [(label, str(number)) for label, number in sorted(labels.items())])
+
+
+@click.command()
+@_bucket
+@click.option("--version", type=int, help="Default: what was served before.")
+def rollback(url: str, model_name: str, as_json: bool, version: int | None) -> None:
+    """Serve an older version again: by its label, or as a new and higher version."""
+    from tfx_shrink.bucket_pusher.release import rollback as roll_back
+
+    done = roll_back(_destination(url, model_name), version)
+    if as_json:
+        print_json(dataclasses.asdict(done))
+        return
+    click.echo(f"served: {done.url}")
+
+
+@click.command()
+@_bucket
+@click.option("--keep", type=int, required=True, help="How many of the highest versions stay.")
+@click.option("--dry-run", is_flag=True, help="Say only what would be removed.")
+def retain(url: str, model_name: str, as_json: bool, keep: int, dry_run: bool) -> None:
+    """Remove old versions, never one that may be served, and what dead pushes left."""
+    from tfx_shrink.bucket_pusher.retain import retain as retain_versions
+
+    done = retain_versions(_destination(url, model_name), keep, dry_run=dry_run)
+    if as_json:
+        print_json(dataclasses.asdict(done))
+        return
+    word = "would go" if dry_run else "gone"
+    rows = [
+        *((str(number), "stays") for number in reversed(done.kept)),
+        *((str(number), word) for number in reversed(done.removed)),
+        *((name, f"left by a dead push, {word}") for name in done.leftovers),
+    ]
+    _table(("version", "what"), rows)
+
+
+COMMANDS = (push, versions, verify, promote, rollback, retain)
+
+
+def _destination(url: str, model_name: str) -> Any:
+    from tfx_shrink.bucket_pusher.destination import parse_destination
+
+    return parse_destination(url, model_name)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    columns = [max(len(text) for text in column) for column in zip(heads, *rows, strict=True)]
+    for row in (heads, *rows):
+        line = "  ".join(text.ljust(width) for text, width in zip(row, columns, strict=True))
+        click.echo(line.rstrip())
