@@ -98,14 +98,6 @@ def test_the_chain_goes_on_through_pruner_and_quantizer(whole, labelled, tmp_pat
     assert [step["technique"] for step in lineage.read(int8)] == ["distill", "prune", "quantize"]
 
 
-def test_auto_with_paired_layers_gives_the_narrower_twin(distilled):
-    out, done = distilled("keras", student="auto", width=0.05)
-    found = weights.read(out)
-    assert found["dense/kernel"].shape == (models.WIDTH, 6)
-    assert found["dense_1/kernel"].shape == (6, 3)
-    assert done.facts["output"]["probabilities"]
-
-
 def refused(saved, kind, labelled, tmp_path, error, words, **parameters):
     parameters = {"label_key": "label", "work_dir": str(tmp_path / "work"), **parameters}
     with pytest.raises(error, match=words):

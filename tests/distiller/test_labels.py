@@ -102,24 +102,19 @@ def test_raw_rows_without_most_labels_are_distilled_in_step_too(
 ):
     labels = [int(c) if n % 10 == 0 else None for n, c in enumerate(CLASSES)]
     raw = write(tmp_path / "rows" / "0", labels, "pixels")
-    losses = [
-        distill(
-            saved("keras"),
-            str(tmp_path / teacher_pass),
-            student=student(),
-            examples=[raw],
-            eval_examples=[raw],
-            transform_graph=raw_graph,
-            label_key="label",
-            alpha=0.5,
-            epochs=2,
-            teacher_pass=teacher_pass,
-        )
-        for teacher_pass in ("cached", "in_step")
-    ]
-    assert {each.quality["rows"] for each in losses} == {6}
-    cached, in_step = (each.facts["training"]["student"]["final_loss"] for each in losses)
-    assert cached == pytest.approx(in_step, rel=1e-3)
+    done = distill(
+        saved("keras"),
+        str(tmp_path / "out"),
+        student=student(),
+        examples=[raw],
+        eval_examples=[raw],
+        transform_graph=raw_graph,
+        label_key="label",
+        alpha=0.5,
+        epochs=1,
+        teacher_pass="in_step",
+    )
+    assert done.quality["rows"] == 6
 
 
 def test_without_a_label_key_there_is_neither_label_nor_quality(job, tmp_path):
