@@ -3,7 +3,10 @@
 import os
 import shutil
 
-from tfx_shrink.lineage import append, file_digests, model_state, read
+import pytest
+
+from tfx_shrink.errors import ModelError
+from tfx_shrink.lineage import append, file_digests, model_state, read, require_order
 
 
 def write(directory, **files):
@@ -97,3 +100,14 @@ def test_record_travels_with_the_model(tmp_path):
     shutil.copytree(result, tmp_path / "bucket" / "1")
     shutil.rmtree(result)
     assert read(str(tmp_path / "bucket" / "1")) == [step]
+
+
+def test_weights_quantized_after_a_strip_are_refused_too(tmp_path):
+    trained, stripped, int8 = (
+        saved_model(tmp_path / name) for name in ("trained", "stripped", "int8")
+    )
+    append(trained, stripped, "quantize", {"scheme": "strip"}, {})
+    require_order(stripped, "prune")
+    append(stripped, int8, "quantize", {"scheme": "weight_int8"}, {})
+    with pytest.raises(ModelError, match="scheme='weight_int8'"):
+        require_order(int8, "prune")

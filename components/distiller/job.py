@@ -1,6 +1,7 @@
 """What distilling is given, looked at before anything is trained."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -8,11 +9,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from tfx_shrink.distiller.outputs import OutputKind, teacher_output
+from tfx_shrink.distiller.outputs import REGRESSION, OutputKind, teacher_output
 from tfx_shrink.distiller.settings import Settings
 from tfx_shrink.distiller.soft_targets import LabelReader, TargetSpec, read_labels
 from tfx_shrink.distiller.teacher import OUTPUT, Teacher, TeacherSpec, choose_function
 from tfx_shrink.errors import ExamplesError, ModelError, ParameterError
+from tfx_shrink.examples.batches import run_in_batches
 from tfx_shrink.examples.decode import feature_kinds, shortened
 from tfx_shrink.examples.files import list_files, read_rows
 from tfx_shrink.proof.source import Source
@@ -90,10 +92,12 @@ def make_job(
     reader = None
     if settings.label_key is not None:
         source = _with_a_label(source, examples, settings.label_key)
-        reader = read_labels(source.sample.rows, source, settings.label_key)
+        read = functools.partial(read_labels, source.sample.rows, source, settings.label_key)
+        reader = read(classes=True)
     function = choose_function(source, settings.signature_name)
     output = next(iter(function.outputs))
-    values = function.call_arrays(source.read(source.sample.rows[-64:], function))[output]
+    rows = source.read(source.sample.rows, function)
+    values = run_in_batches(function.call_arrays, rows, function.inputs)[output]
     kind = teacher_output(
         function,
         output,
@@ -116,6 +120,7 @@ def make_job(
     answers = Teacher(spec).answer_rows(source.sample.rows[-2:])
     label = None
     if reader is not None:
+        reader = read(classes=kind.task != REGRESSION)
         some, _ = reader(tf.constant(source.sample.rows))
         label = tf.TensorSpec(some.shape[1:], some.dtype)
     return Job(

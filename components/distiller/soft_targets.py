@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from apache_beam.utils.shared import Shared
 
+from tfx_shrink.distiller.outputs import REGRESSION
 from tfx_shrink.distiller.teacher import Teacher, TeacherSpec
 from tfx_shrink.errors import ExamplesError
 from tfx_shrink.examples.files import count_rows, list_files, read_batches
@@ -109,7 +110,9 @@ class SoftTargets(beam.PTransform):
         )
 
 
-def read_labels(rows: Sequence[bytes], source: Source, label_key: str) -> LabelReader:
+def read_labels(
+    rows: Sequence[bytes], source: Source, label_key: str, *, classes: bool
+) -> LabelReader:
     """Returns what reads labels that rows may lack.
 
     A row has a label where its Example holds a value of the feature and, of a class, where that
@@ -119,6 +122,7 @@ def read_labels(rows: Sequence[bytes], source: Source, label_key: str) -> LabelR
       rows: Some rows, serialized, at least one with a label.
       source: Rows of the same files, and what transforms them.
       label_key: The label's feature.
+      classes: Whether labels are classes, so that a negative one is none.
     """
     decode = make_label_decoder(
         rows,
@@ -132,7 +136,7 @@ def read_labels(rows: Sequence[bytes], source: Source, label_key: str) -> LabelR
 
     def read(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         labels, there = decode(serialized), present(serialized)
-        if labels.dtype.is_integer and labels.shape.rank == 1:
+        if classes and labels.dtype.is_integer and labels.shape.rank == 1:
             there = tf.logical_and(there, labels >= 0)
         elif labels.dtype.is_floating:
             finite = tf.math.is_finite(tf.reshape(labels, [tf.shape(labels)[0], -1]))
@@ -210,7 +214,12 @@ class _Ask(beam.DoFn):
             spec.model_dir, None, spec.sample, 0, spec.transform_graph, spec.schema, spec.may_lack
         )
         read = tf.function(
-            read_labels(spec.sample.rows, source, self._label_key),
+            read_labels(
+                spec.sample.rows,
+                source,
+                self._label_key,
+                classes=spec.kind.task != REGRESSION,
+            ),
             input_signature=[tf.TensorSpec([None], tf.string)],
             autograph=False,
         )

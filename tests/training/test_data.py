@@ -11,7 +11,7 @@ from tfx_shrink.errors import ExamplesError
 from tfx_shrink.examples.sample import sample_rows
 from tfx_shrink.proof.source import Source
 from tfx_shrink.saved_model.functions import get_function, load
-from tfx_shrink.training.data import given_training_data, read_training_data
+from tfx_shrink.training.data import given_training_data, read_training_data, some_batches
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +69,22 @@ def test_user_batches_must_end():
         given_training_data(one_pass.repeat())
     with pytest.raises(ExamplesError, match="without a batch"):
         given_training_data(one_pass.take(0))
+
+
+def test_with_a_number_of_steps_a_dataset_may_have_no_end():
+    def forever():
+        while True:
+            yield np.float32(1)
+
+    spec = tf.TensorSpec([], tf.float32)
+    batches = tf.data.Dataset.from_generator(forever, output_signature=spec).batch(2)
+    pairs = batches.map(lambda x: ({"x": x}, x))
+    data = given_training_data(pairs, num_steps=3)
+    assert data.steps_per_epoch == 3
+    assert len(list(data.from_epoch(0).take(3))) == 3
+    assert given_training_data(pairs.take(4).repeat(), num_steps=5).steps_per_epoch == 5
+
+
+def test_what_labels_are_is_told_from_more_than_one_small_batch(saved, files):
+    looked_at = some_batches(read(saved, files, batch_size=1))
+    assert len(looked_at) == 100

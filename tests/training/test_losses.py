@@ -58,3 +58,17 @@ def test_an_unknown_loss_is_refused():
     check_loss_name("mse")
     with pytest.raises(ParameterError, match="loss='crossentropy'"):
         check_loss_name("crossentropy")
+
+
+@pytest.mark.parametrize("probabilities", [True, False])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sparse_categorical_crossentropy",
+        "SparseCategoricalCrossentropy",
+        "CategoricalFocalCrossentropy",
+        "binary_focal_crossentropy",
+    ],
+)
+def test_a_cross_entropy_by_any_of_its_names_is_told_what_the_output_is(name, probabilities):
+    assert named_loss(name, probabilities).get_config()["from_logits"] is not probabilities
