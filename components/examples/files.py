@@ -53,7 +53,11 @@ def read_dataset(files: Sequence[str], seed: int | tf.Tensor) -> tf.data.Dataset
 
 def count_rows(files: Sequence[str]) -> int:
     """Returns how many rows TFRecord files hold, by reading them once."""
-    return sum(len(rows) for path in files for rows in read_batches(path, _ROWS_AT_ONCE))
+    return sum(
+        int(count)
+        for path in files
+        for count in _iterate(path, _records(path).batch(_ROWS_AT_ONCE).map(tf.size))
+    )
 
 
 def read_rows(path: str) -> Iterator[bytes]:
