@@ -43,7 +43,7 @@ def read_dataset(files: Sequence[str], seed: int | tf.Tensor) -> tf.data.Dataset
       files: Paths, each file gzipped or not.
       seed: Chooses another order of files; a tensor inside another dataset.
     """
-    compressions = ["GZIP" if _is_gzipped(path) else "" for path in files]
+    compressions = [_compression(path) for path in files]
     pairs = tf.data.Dataset.from_tensor_slices((list(files), compressions))
     return pairs.shuffle(len(files), seed=seed).interleave(
         lambda path, compression: tf.data.TFRecordDataset(path, compression_type=compression),
@@ -53,11 +53,18 @@ def read_dataset(files: Sequence[str], seed: int | tf.Tensor) -> tf.data.Dataset
 
 def count_rows(files: Sequence[str]) -> int:
     """Returns how many rows TFRecord files hold, by reading them once."""
-    return sum(
-        int(count)
-        for path in files
-        for count in _iterate(path, _records(path).batch(_ROWS_AT_ONCE).map(tf.size))
-    )
+    kinds = {kind: [path for path in files if _compression(path) == kind] for kind in ("", "GZIP")}
+    # One dataset for all files of a kind: each costs more to make than a shard to count.
+    batches = [
+        tf.data.TFRecordDataset(paths, compression_type=kind).batch(_ROWS_AT_ONCE).map(tf.size)
+        for kind, paths in kinds.items()
+        if paths
+    ]
+    try:
+        return sum(int(count) for counts in batches for count in counts.as_numpy_iterator())
+    except tf.errors.DataLossError:
+        # Which file it is, reading them one by one tells.
+        return sum(1 for path in files for _ in read_rows(path))
 
 
 def read_rows(path: str) -> Iterator[bytes]:
@@ -76,7 +83,7 @@ def read_batches(path: str, size: int) -> Iterator[list[bytes]]:
 
 
 def _records(path: str) -> tf.data.Dataset:
-    return tf.data.TFRecordDataset(path, compression_type="GZIP" if _is_gzipped(path) else "")
+    return tf.data.TFRecordDataset(path, compression_type=_compression(path))
 
 
 def _iterate(path: str, dataset: tf.data.Dataset) -> Iterator[Any]:
@@ -86,6 +93,7 @@ def _iterate(path: str, dataset: tf.data.Dataset) -> Iterator[Any]:
         raise ExamplesError(f"{path} is no TFRecord file, or is damaged.") from error
 
 
-def _is_gzipped(path: str) -> bool:
+def _compression(path: str) -> str:
+    """What tf.data calls a file's compression."""
     with tf.io.gfile.GFile(path, "rb") as file:
-        return file.read(2) == _GZIP_MAGIC
+        return "GZIP" if file.read(2) == _GZIP_MAGIC else ""
