@@ -1,5 +1,6 @@
 """Keras models inside SavedModels: which can be loaded, and what is saved again."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
@@ -53,6 +54,21 @@ def test_a_loss_that_keras_does_not_know_keeps_no_model_from_being_loaded(tmp_pa
     model.compile("adam", mine)
     model.save(str(tmp_path / "model"), save_format="tf")
     assert load_keras(str(tmp_path / "model")).model.optimizer is None
+
+
+def test_a_metric_that_keras_does_not_know_costs_a_model_neither_loss_nor_optimizer(tmp_path):
+    def mine(labels, outputs):
+        return tf.reduce_mean(outputs, -1)
+
+    model = models.mlp()
+    optimizer = tf_keras.optimizers.SGD(0.05)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=[mine])
+    model.fit(models.features(32)["x"], np.zeros(32), verbose=0)
+    model.save(str(tmp_path / "model"), save_format="tf")
+    loaded = load_keras(str(tmp_path / "model")).model
+    assert type(loaded.optimizer).__name__ == "SGD"
+    assert float(loaded.optimizer.learning_rate) == pytest.approx(0.05)
+    assert "sparse_categorical_crossentropy" in str(getattr(loaded.loss, "__name__", loaded.loss))
 
 
 def test_a_saved_model_keeps_signatures_and_weights_and_loses_slots(saved, tmp_path):
