@@ -21,6 +21,7 @@ from tfx_shrink.tfx_seam.components import (
     standard_artifacts,
 )
 from tfx_shrink.tfx_seam.user_modules import package_user_module
+from tfx_shrink.training.parameters import require_one_module
 
 
 class DistillerSpec(ComponentSpec):
@@ -182,11 +183,7 @@ class Distiller(BaseBeamComponent):
         check_split_names("splits", splits)
         if eval_splits:
             check_split_names("eval_splits", eval_splits)
-        if module_path and module_file:
-            raise ParameterError(
-                "Give `module_path` or `module_file`, not both. Received: "
-                f"module_path={module_path!r}, module_file={module_file!r}."
-            )
+        require_one_module(module_path, module_file)
         parameters = {
             "width": width,
             "signature_name": signature_name,

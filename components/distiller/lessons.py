@@ -1,4 +1,4 @@
-"""The batches that a student learns from, and one training of it."""
+"""The batches that a student learns from."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 
 from tfx_shrink.errors import ParameterError
+from tfx_shrink.training.parameters import require_one_length, require_one_of, require_positive
 from tfx_shrink.training.strategy import check_strategy
 
 KL, MSE, FEATURE = "kl", "mse", "feature"
@@ -75,8 +76,8 @@ class Settings:
         Raises:
           ParameterError: One is out of its range, or two contradict each other.
         """
-        _require_one_of("loss", self.loss, LOSSES)
-        _require_one_of("teacher_pass", self.teacher_pass, TEACHER_PASSES)
+        require_one_of("loss", self.loss, LOSSES)
+        require_one_of("teacher_pass", self.teacher_pass, TEACHER_PASSES)
         check_strategy(self.strategy)
         self._check_width(auto)
         self._check_numbers()
@@ -134,17 +135,6 @@ class Settings:
             raise ParameterError(
                 "alpha=1 trains on hard labels alone: give `label_key`. Received: label_key=None."
             )
-        for name in ("epochs", "num_steps", "batch_size", "learning_rate", "patience"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ParameterError(f"`{name}` must be above 0. Received: {name}={value!r}.")
-        if self.epochs is not None and self.num_steps is not None:
-            raise ParameterError(
-                "Give `epochs` or the number of steps, not both. Received: "
-                f"epochs={self.epochs}, num_steps={self.num_steps}."
-            )
-
-
-def _require_one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ParameterError(f"`{name}` must be one of {list(known)}. Received: {name}={value!r}.")
+        names = ("epochs", "num_steps", "batch_size", "learning_rate", "patience")
+        require_positive({name: getattr(self, name) for name in names})
+        require_one_length(self.epochs, self.num_steps)

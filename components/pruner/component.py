@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tfx_shrink.errors import ParameterError
 from tfx_shrink.pruner.executor import Executor
 from tfx_shrink.pruner.patterns import CHANNEL, TWO_OF_FOUR
 from tfx_shrink.pruner.settings import AUTO, Settings
@@ -22,6 +21,7 @@ from tfx_shrink.tfx_seam.components import (
     standard_artifacts,
 )
 from tfx_shrink.tfx_seam.user_modules import package_user_module
+from tfx_shrink.training.parameters import require_one_module
 
 
 class PrunerSpec(ComponentSpec):
@@ -185,11 +185,7 @@ class Pruner(BaseBeamComponent):
         lists = {"layers": layers, "skip_layers": skip_layers, "drop_signatures": drop_signatures}
         steps = train_args.num_steps if isinstance(train_args, TrainArgs) else 0
         _check({**parameters, **lists, "num_steps": steps or None}, module_path or module_file)
-        if module_path and module_file:
-            raise ParameterError(
-                "Give `module_path` or `module_file`, not both. Received: "
-                f"module_path={module_path!r}, module_file={module_file!r}."
-            )
+        require_one_module(module_path, module_file)
         super().__init__(
             PrunerSpec(
                 base_model=base_model,

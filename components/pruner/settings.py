@@ -7,6 +7,7 @@ from tfx_shrink.errors import ParameterError
 from tfx_shrink.pruner.patterns import CHANNEL, TWO_OF_FOUR, check_pattern
 from tfx_shrink.pruner.schedule import check_schedule
 from tfx_shrink.training.losses import check_loss_name
+from tfx_shrink.training.parameters import require_one_length, require_one_of, require_positive
 from tfx_shrink.training.strategy import check_strategy
 
 FINE_TUNE, ONE_SHOT, AUTO = "fine_tune", "one_shot", "auto"
@@ -75,8 +76,8 @@ class Settings:
         check_pattern(self.pattern)
         check_schedule(self.schedule)
         check_strategy(self.strategy)
-        _require_one_of("scope", self.scope, SCOPES)
-        _require_one_of("method", self.method, METHODS)
+        require_one_of("scope", self.scope, SCOPES)
+        require_one_of("method", self.method, METHODS)
         self._check_sparsity()
         if self.scope == "global" and self.pattern in (CHANNEL, TWO_OF_FOUR):
             raise ParameterError(
@@ -112,15 +113,9 @@ class Settings:
             )
 
     def _check_training(self, has_input_fn: bool) -> None:
-        for name in ("epochs", "num_steps", "batch_size", "learning_rate"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ParameterError(f"`{name}` must be above 0. Received: {name}={value!r}.")
-        if self.epochs is not None and self.num_steps is not None:
-            raise ParameterError(
-                "Give `epochs` or the number of steps, not both. Received: "
-                f"epochs={self.epochs}, num_steps={self.num_steps}."
-            )
+        names = ("epochs", "num_steps", "batch_size", "learning_rate")
+        require_positive({name: getattr(self, name) for name in names})
+        require_one_length(self.epochs, self.num_steps)
         if self.loss is not None:
             check_loss_name(self.loss)
         if self.method == FINE_TUNE and self.label_key is None and not has_input_fn:
@@ -135,8 +130,3 @@ class Settings:
                         f"`{name}` belongs to training, and method='one_shot' does not train. "
                         f"Leave it out. Received: {name}={getattr(self, name)!r}."
                     )
-
-
-def _require_one_of(name: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise ParameterError(f"`{name}` must be one of {list(known)}. Received: {name}={value!r}.")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tfx_shrink.errors import ParameterError
+from tfx_shrink.training.parameters import require_one_module
 
 
 def load_functions(
@@ -30,11 +31,7 @@ def load_functions(
       ParameterError: Both are given, the module cannot be imported, or it has none of the
         functions.
     """
-    if module_path and module_file:
-        raise ParameterError(
-            "Give `module_path` or `module_file`, not both. Received: "
-            f"module_path={module_path!r}, module_file={module_file!r}."
-        )
+    require_one_module(module_path, module_file)
     if not module_path and not module_file:
         return {}
     module = _import(module_path) if module_path else _import_file(str(module_file))
