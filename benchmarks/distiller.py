@@ -54,6 +54,7 @@ from digits_teachers import (
 )
 from examples import write_rows
 from keras_loop import Loop, Spent, now
+from limits import check
 from scipy import stats
 from tables import print_table
 
@@ -293,15 +294,6 @@ def print_costs(title: str, lines: list[list[str]]) -> None:
     head = ["teacher", "weights", "t", "in step", "distill", "fixed", "faster", "limit", "of limit"]
     head += ["with fixed", "noise floor", "CPU: t", "in step", "distill", "less", "noise floor"]
     print_table([*head, "accuracy: teacher", "in step", "distill"], lines)
-
-
-def check(
-    missed: list[str], what: str, value: float, *, least: float = -np.inf, most: float = np.inf
-) -> None:
-    """Adds a figure to those that are missed if it lies outside its limits."""
-    if not least <= value <= most:
-        limit = f"at least {least:g}" if value < least else f"at most {most:g}"
-        missed.append(f"{what} {value:.4g}, {limit} is asked for")
 
 
 def main() -> None:

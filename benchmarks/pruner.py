@@ -30,22 +30,17 @@ from typing import Any
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import digits
 import numpy as np
-import taxi
 import tensorflow as tf
-import tensorflow_transform as tft
-from examples import write_rows
 from keras3_tables import PrunedKeras3, prune_keras3
+from limits import check
+from pruner_tasks import TASKS, Task
 from tables import print_table
 
 from tfx_shrink.measure.interval import paired_difference, wilson_interval
 from tfx_shrink.measure.latency import measure_latency
 from tfx_shrink.measure.machine import describe_machine
 from tfx_shrink.measure.size import ModelSize, model_size, stripped_size
-from tfx_shrink.pipelines.digits.data import LABEL
-from tfx_shrink.pipelines.digits.preprocessing import IMAGE
-from tfx_shrink.pipelines.digits.trainer import build_model
 from tfx_shrink.pruner.patterns import BLOCK_1X4, CHANNEL, TWO_OF_FOUR, UNSTRUCTURED
 from tfx_shrink.pruner.prune import prune
 from tfx_shrink.quantizer.quantize import quantize
@@ -93,37 +88,6 @@ VARIANTS = [
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
-    """Something to learn, and how.
-
-    Attributes:
-      features: What the network reads of the training rows, by name.
-      labels: Their labels.
-      rows: File of the same rows, raw.
-      transform_graph: Transform's output, or None where the network reads raw rows.
-      label_key: The label's feature.
-      test_rows: Other rows, raw and serialized.
-      test_labels: Their labels.
-      build: Makes a compiled network.
-      make_signatures: Makes the signatures of a network.
-      epochs: Passes over the rows, and as many again after them.
-      batch_size: Rows of a batch.
-    """
-
-    features: Mapping[str, Any]
-    labels: Any
-    rows: str
-    transform_graph: str | None
-    label_key: str
-    test_rows: list[bytes]
-    test_labels: np.ndarray
-    build: Callable[[], Any]
-    make_signatures: Callable[[Any], Mapping[str, Any]]
-    epochs: int
-    batch_size: int
-
-
-@dataclasses.dataclass(frozen=True)
 class Result:
     """One variant of one seed.
 
@@ -150,55 +114,6 @@ class Made:
 
     results: dict[Variant, Result]
     row: dict[str, np.ndarray]
-
-
-def digits_task(root: str) -> Task:
-    """Returns the digits pipeline's network, and its rows."""
-    images, labels = digits.digits()
-    train, test = (
-        {IMAGE: images[part], LABEL: labels[part]}
-        for part in (slice(None, -digits.TEST_ROWS), slice(-digits.TEST_ROWS, None))
-    )
-    rows = os.path.join(root, "Split-train", "rows")
-    write_rows(rows, train)
-    return Task(
-        features={IMAGE: train[IMAGE]},
-        labels=train[LABEL],
-        rows=rows,
-        transform_graph=None,
-        label_key=LABEL,
-        test_rows=write_rows(os.path.join(root, "Split-eval", "rows"), test),
-        test_labels=test[LABEL],
-        build=build_model,
-        make_signatures=digits.make_signatures,
-        epochs=8,
-        batch_size=32,
-    )
-
-
-def taxi_task(root: str) -> Task:
-    """Returns the taxi network, and its rows."""
-    train, test = taxi.split(taxi.taxi())
-    rows, graph_dir = os.path.join(root, "Split-train", "rows"), os.path.join(root, "graph")
-    taxi.write_transform_graph(train, graph_dir)
-    graph = tft.TFTransformOutput(graph_dir)
-    features, labels = taxi.transform(graph, write_rows(rows, train))
-    return Task(
-        features=features,
-        labels=labels,
-        rows=rows,
-        transform_graph=graph_dir,
-        label_key=taxi.LABEL,
-        test_rows=write_rows(os.path.join(root, "Split-eval", "rows"), test),
-        test_labels=taxi.big_tips(test).astype(np.int64),
-        build=taxi.build_model,
-        make_signatures=lambda model: taxi.make_signatures(model, graph),
-        epochs=3,  # After six the dense control begins to get worse.
-        batch_size=128,
-    )
-
-
-TASKS = {"digits CNN": digits_task, "taxi MLP": taxi_task}
 
 
 def make_results(kind: str, seed: int, root: str) -> Made:
@@ -377,15 +292,6 @@ def report_keras3(found: Sequence[PrunedKeras3], missed: list[str]) -> None:
     distinct = len(np.unique(source.numbers))
     print(f"Keras 3 export with tables; {distinct} different numbers stand for the words")
     print_table(["", "sparsity", "accuracy [95 % interval]", "words looked up alike"], lines)
-
-
-def check(
-    missed: list[str], what: str, value: float, *, least: float = -np.inf, most: float = np.inf
-) -> None:
-    """Adds a figure to those that are missed if it lies outside its limits."""
-    if not least <= value <= most:
-        limit = f"at least {least:g}" if value < least else f"at most {most:g}"
-        missed.append(f"{what} {value:.4g}, {limit} is asked for")
 
 
 def main() -> None:

@@ -11,12 +11,11 @@ from tfx_shrink.tfx_seam.artifacts import (
 )
 from tfx_shrink.tfx_seam.components import (
     BaseBeamExecutor,
-    TrainArgs,
     artifact_utils,
     json_utils,
     path_utils,
-    proto_utils,
 )
+from tfx_shrink.tfx_seam.train_args import steps_and_splits
 from tfx_shrink.tfx_seam.work_dirs import kept_work
 
 
@@ -37,10 +36,7 @@ class Executor(BaseBeamExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         model = artifact_utils.get_single_instance(output_dict["model"])
         log_dir = artifact_utils.get_single_uri(output_dict["model_run"])
-        train_args = TrainArgs()
-        if exec_properties.get("train_args"):
-            proto_utils.json_to_proto(exec_properties["train_args"], train_args)
-        splits = list(train_args.splits) or json_utils.loads(exec_properties["splits"])
+        num_steps, splits = steps_and_splits(exec_properties)
         eval_splits = json_utils.loads(exec_properties["eval_splits"])
         pairs = exec_properties.get("feature_pairs")
         teacher_dir = saved_model_dir(input_dict["teacher_model"])
@@ -61,7 +57,7 @@ class Executor(BaseBeamExecutor):
                 input_dict["examples"],
                 **rows,
                 base_model=teacher_dir,
-                train_steps=train_args.num_steps or None,
+                train_steps=num_steps,
                 model_run_dir=log_dir,
             )
             done = distill(
@@ -82,7 +78,7 @@ class Executor(BaseBeamExecutor):
                 feature_pairs=json_utils.loads(pairs) if pairs else None,
                 label_key=exec_properties.get("label_key") or None,
                 epochs=exec_properties.get("epochs"),
-                num_steps=train_args.num_steps or None,
+                num_steps=num_steps,
                 batch_size=exec_properties["batch_size"],
                 learning_rate=exec_properties["learning_rate"],
                 patience=exec_properties.get("patience"),

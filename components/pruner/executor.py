@@ -11,12 +11,11 @@ from tfx_shrink.tfx_seam.artifacts import (
 )
 from tfx_shrink.tfx_seam.components import (
     BaseBeamExecutor,
-    TrainArgs,
     artifact_utils,
     json_utils,
     path_utils,
-    proto_utils,
 )
+from tfx_shrink.tfx_seam.train_args import steps_and_splits
 from tfx_shrink.tfx_seam.work_dirs import kept_work
 
 
@@ -35,10 +34,7 @@ class Executor(BaseBeamExecutor):
 
         self._log_startup(input_dict, output_dict, exec_properties)
         model = artifact_utils.get_single_instance(output_dict["model"])
-        train_args = TrainArgs()
-        if exec_properties.get("train_args"):
-            proto_utils.json_to_proto(exec_properties["train_args"], train_args)
-        splits = list(train_args.splits) or json_utils.loads(exec_properties["splits"])
+        num_steps, splits = steps_and_splits(exec_properties)
         layers = exec_properties.get("layers")
         with (
             kept_work(exec_properties, model) as kept_in,
@@ -62,7 +58,7 @@ class Executor(BaseBeamExecutor):
                 method=exec_properties["method"],
                 label_key=exec_properties.get("label_key") or None,
                 epochs=exec_properties.get("epochs"),
-                num_steps=train_args.num_steps or None,
+                num_steps=num_steps,
                 batch_size=exec_properties["batch_size"],
                 learning_rate=exec_properties.get("learning_rate"),
                 loss=exec_properties.get("loss") or None,
