@@ -87,7 +87,7 @@ def make_decoder(
             layer = graph.transform_features_layer()
 
             def transform(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-                features = layer(_parse(serialized, raw_spec))
+                features = layer(_parse(serialized, raw_spec, may_lack))
                 _require(inputs, sorted(features), "after the transform graph", hint="")
                 return {name: _dense(features[name], name, spec) for name, spec in inputs.items()}
 
@@ -109,7 +109,7 @@ def make_decoder(
     )
 
     def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-        features = _parse(serialized, spec)
+        features = _parse(serialized, spec, may_lack)
         return {name: _dense(features[name], name, wanted) for name, wanted in inputs.items()}
 
     return parse
@@ -185,11 +185,34 @@ def _known(present: Mapping[str, str], spec: Mapping[str, Any]) -> int:
     )
 
 
-def _parse(serialized: tf.Tensor, spec: Mapping[str, Any]) -> dict[str, Any]:
+def _parse(
+    serialized: tf.Tensor, spec: Mapping[str, Any], may_lack: Collection[str]
+) -> dict[str, Any]:
+    fixed = {
+        name: spec[name] for name in may_lack if isinstance(spec.get(name), tf.io.FixedLenFeature)
+    }
+    open_length = {name: tf.io.RaggedFeature(feature.dtype) for name, feature in fixed.items()}
     try:
-        return tf.io.parse_example(serialized, dict(spec))
+        parsed = tf.io.parse_example(serialized, {**spec, **open_length})
+        return {
+            **parsed,
+            **{name: _filled(name, parsed[name], feature) for name, feature in fixed.items()},
+        }
     except (tf.errors.InvalidArgumentError, ValueError) as error:
         raise ExamplesError(f"The Examples cannot be parsed: {_first_line(error)}") from error
+
+
+def _filled(name: str, values: tf.RaggedTensor, feature: Any) -> tf.Tensor:
+    """A feature of fixed length, with its default where a row has no value, or an empty list."""
+    size = int(np.prod(feature.shape))
+    lengths = values.row_lengths()
+    tf.debugging.Assert(
+        tf.reduce_all((lengths == 0) | (lengths == size)),
+        [f"Feature {name!r} must have {size} values. Received numbers of values:", lengths],
+    )
+    default = tf.reshape(tf.constant(feature.default_value, feature.dtype), [1, size])
+    dense = tf.where(lengths[:, None] == 0, default, values.to_tensor(shape=[None, size]))
+    return tf.reshape(dense, [-1, *feature.shape])
 
 
 def _first_line(error: Exception) -> str:

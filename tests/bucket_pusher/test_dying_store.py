@@ -1,142 +1,78 @@
 """A store that dies at any request: a server never has anything but a whole version."""
 
-import contextlib
-import itertools
 import os
+import shutil
 
-import numpy as np
 import pytest
-import tensorflow as tf
-from support import bucket, models, stores
+from support import bucket, deaths, models, stores
 
 from tfx_shrink.bucket_pusher.publish import publish
 from tfx_shrink.bucket_pusher.release import rollback
 from tfx_shrink.bucket_pusher.retain import retain
-from tfx_shrink.lineage import file_digests
 
 KINDS = ("file", "memory-listed", "memory")
 CASES = [(kind, mode) for kind in KINDS for mode in ("latest", "pinned")]
-ROWS = np.ones([1, 2], np.float32)
 
 
-def new(kind, directory):
-    if kind == "file":
-        return stores.new_directory(directory)
-    return stores.new_memory(kind == "memory-listed")
+@pytest.fixture
+def new(kind, tmp_path):
+    """Makes an empty place of a kind."""
+
+    def make(number):
+        if kind == "file":
+            return stores.new_directory(tmp_path / f"{number}")
+        return stores.new_memory(kind == "memory-listed")
+
+    return make
 
 
 @pytest.fixture(scope="module")
 def real_models(tmp_path_factory):
-    """Three small SavedModels with a variable, which answer 1, 2 and 3."""
-    root = tmp_path_factory.mktemp("models")
-    made = []
-    for factor in (1.0, 2.0, 3.0):
-        module = tf.Module()
-        module.weight = tf.Variable([factor, factor], name="weight")
-
-        @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, name="x")])
-        def serve(x, module=module):
-            return {"y": tf.reduce_mean(x * module.weight, -1)}
-
-        made.append(str(root / str(int(factor))))
-        tf.saved_model.save(module, made[-1], signatures={"serving_default": serve})
-    return made
-
-
-class Server:
-    """Loads what TensorFlow Serving would load, once for every content of a directory."""
-
-    def __init__(self, directory):
-        self.directory, self.answers = directory, {}
-
-    def answer(self, store, number):
-        files = tuple((entry.key, entry.size) for entry in store.list(f"digits/{number}/"))
-        local = str(self.directory / str(len(self.answers)))
-        stores.download(store, f"digits/{number}/", local)
-        content = tuple(sorted(file_digests(local).items())) or files
-        if content not in self.answers:
-            found = stores.load_and_predict(local, ROWS)
-            self.answers[content] = None if found is None else float(found[0])
-        return self.answers[content]
-
-
-def deaths(kind, mode, directory, prepare, act, after):
-    """Acts once for every request at which the store can die; yields what was left."""
-    for number in itertools.count(1):
-        destination, store = new(kind, directory / f"{number}")
-        prepare(destination, store)
-        dying = stores.DyingStore(store, number, after=after)
-        with contextlib.suppress(stores.Died):
-            act(destination, dying)
-        if not dying.died:
-            assert number > 5
-            return
-        yield destination, store
+    return deaths.save_real_models(tmp_path_factory.mktemp("models"))
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(("kind", "mode"), CASES)
 def test_whenever_a_push_dies_a_server_has_the_old_or_the_new_version_or_no_new_one(
-    kind, mode, after, tmp_path, real_models
+    new, kind, mode, after, tmp_path, real_models
 ):
-    old, new_model, _ = real_models
-    server = Server(tmp_path / "served")
-    seen = set()
-    for destination, store in deaths(
-        kind,
-        mode,
-        tmp_path,
-        lambda destination, store: publish(old, destination, mode=mode, store=store),
-        lambda destination, store: publish(new_model, destination, mode=mode, store=store),
-        after,
-    ):
-        (number,) = stores.aspired(store, mode)
-        answer = server.answer(store, number)
-        seen.add((number, answer))
-        # 1.0: the old version. None: a load that fails, after which the old one is still served.
-        assert answer == {1: 1.0}.get(number, 2.0) or (mode == "latest" and answer is None)
-        again = publish(new_model, destination, mode=mode, store=store)
-        assert stores.aspired(store, mode) == [again.version]
-        assert server.answer(store, again.version) == 2.0
-        done = retain(destination, 1, in_flight_seconds=0, store=store)
-        stores.assert_no_garbage(store, done.kept)
-        assert again.version in done.kept
-        assert server.answer(store, again.version) == 2.0
-    assert (1, 1.0) in seen
-    if kind != "memory-listed" or mode == "pinned":
-        assert {answer for _, answer in seen} <= {1.0, 2.0, None}
+    server = deaths.Server(tmp_path / "served")
+    seen = deaths.assert_never_served_in_part(new, mode, real_models, server, after=after)
     if kind == "file":
         assert None not in {answer for _, answer in seen}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_rollback_that_dies_leaves_a_whole_version(kind, tmp_path, real_models):
-    server = Server(tmp_path / "served")
+def test_a_rollback_that_dies_leaves_a_whole_version(new, kind, tmp_path, real_models):
+    server = deaths.Server(tmp_path / "served")
 
     def prepare(destination, store):
         for model in real_models[:2]:
             publish(model, destination, store=store)
 
-    for destination, store in deaths(
-        kind, "latest", tmp_path, prepare, lambda d, store: rollback(d, store=store), False
+    for destination, store in deaths.deaths(
+        new, prepare, lambda destination, store: rollback(destination, store=store)
     ):
         (number,) = stores.aspired(store, "latest")
-        assert server.answer(store, number) in ({2: 2.0}.get(number, 1.0), None)
+        answer = server.answer(destination, store, number)
+        assert answer in ({2: 2.0}.get(number, 1.0), None)
         publish(real_models[2], destination, store=store)
         done = retain(destination, 1, in_flight_seconds=0, store=store)
         stores.assert_no_garbage(store, done.kept)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_retention_that_dies_never_takes_what_is_served_and_is_ended_by_the_next(kind, tmp_path):
+def test_a_retention_that_dies_never_takes_what_is_served_and_is_ended_by_the_next(
+    new, kind, tmp_path
+):
     directories = bucket.write_models(tmp_path / "models", 4)
 
     def prepare(destination, store):
         for model in directories:
             publish(model, destination, store=store)
 
-    for destination, store in deaths(
-        kind, "latest", tmp_path, prepare, lambda d, store: retain(d, 2, store=store), False
+    for destination, store in deaths.deaths(
+        new, prepare, lambda destination, store: retain(destination, 2, store=store)
     ):
         assert stores.aspired(store, "latest") == [4]
         assert len(store.list("digits/4/")) == len(store.list("digits/3/")) == 5
@@ -180,8 +116,6 @@ def test_the_loader_refuses_a_truncated_file(name, saved, tmp_path):
 
 
 def _copy(model, tmp_path):
-    import shutil
-
     return shutil.copytree(model, tmp_path / "half")
 
 

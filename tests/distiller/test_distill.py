@@ -87,6 +87,37 @@ def test_cached_and_in_step_give_the_same_student(distilled):
         np.testing.assert_allclose(array, after[name], atol=1e-3)
 
 
+def test_rows_and_labels_of_an_input_fn_are_what_the_student_learns_from(
+    saved, labelled, student, tmp_path
+):
+    def input_fn(files, tf_transform_output, batch_size):
+        assert tf_transform_output is None
+        (path,) = files
+        x = tf.data.TFRecordDataset(path).map(
+            lambda row: tf.io.parse_single_example(
+                row, {"x": tf.io.FixedLenFeature([models.WIDTH], tf.float32)}
+            )
+        )
+        return x.map(lambda features: (features, tf.constant(2, tf.int64))).batch(batch_size)
+
+    out = str(tmp_path / "out")
+    distill(
+        saved("keras"),
+        out,
+        student=student(),
+        examples=[labelled],
+        user_functions={"input_fn": input_fn},
+        teacher_pass="in_step",
+        alpha=1.0,
+        batch_size=32,
+        epochs=20,
+        learning_rate=0.05,
+    )
+    assert lineage.read(out)[-1]["training"]["student"]["steps"] == 20 * 3
+    served = tf.saved_model.load(out).signatures["serving_default"](x=tf.constant(X))
+    assert served["probabilities"].numpy().argmax(1).tolist() == [2] * len(X)
+
+
 def test_the_chain_goes_on_through_pruner_and_quantizer(whole, labelled, tmp_path):
     from tfx_shrink.pruner.prune import prune
     from tfx_shrink.quantizer.quantize import quantize

@@ -76,7 +76,10 @@ def test_a_transform_makes_labels_of_rows_that_may_lack_them(tmp_path, key):
     context = {"transform_graph": str(tmp_path), "may_lack": True}
     assert labels(serialized, key, **context).tolist() == [1, 2]
     if key == "label":
-        assert labels([*serialized, rows.example(x=1.0)], key, **context).tolist() == [1, 2, 0]
+        without = [rows.example(x=1.0), rows.example(x=1.0, label=np.array([], int))]
+        assert labels([*serialized, *without], key, **context).tolist() == [1, 2, 0, 0]
+        with pytest.raises(ExamplesError, match="'label' must have 1 values"):
+            labels([*serialized, rows.example(x=1.0, label=[1, 2])], key, **context)
 
 
 def test_presence_is_told_for_every_type_of_label():
