@@ -53,7 +53,7 @@ benchmark-quantizer: setup ## Measure what every scheme saves and costs (15 minu
 benchmark-pruner: setup ## Measure what pruning saves and costs (15 minutes)
 	$(BIN)/python benchmarks/pruner.py
 
-benchmark-distiller: setup ## Measure what distilling saves and costs (15 minutes)
+benchmark-distiller: setup ## Measure what distilling saves and costs (25 minutes)
 	$(BIN)/python benchmarks/distiller.py
 
 benchmark-bucket-pusher: setup tools ## Measure a push beside the stock Pusher's and boto3's

@@ -26,7 +26,7 @@ def build_heavy() -> tf_keras.Model:
     """Returns a compiled teacher whose forward pass is most of a step."""
     image = tf_keras.Input((SIDE, SIDE, 1), name=IMAGE)
     x = image
-    for width in (96, 128, 96):
+    for width in (112, 144, 112):
         x = tf_keras.layers.Conv2D(width, 3, padding="same", activation="relu")(x)
     x = tf_keras.layers.MaxPooling2D()(x)
     x = tf_keras.layers.Conv2D(128, 3, padding="same", activation="relu")(x)

@@ -15,8 +15,8 @@ with the same batches, student and settings. `distill` is called as a whole; of 
 from the first moment of the pass to the last one of training. The rest (a sample of rows, the
 proof, sizes, saving) does not grow with rows or epochs and is printed apart, as "fixed".
 
-The teacher's share of a step, t, is measured in the same run: epochs of that loop with the teacher
-and without take turns. With e epochs a teacher that is asked once can save at most
+The teacher's share of the loop, t, is measured in the same run: the same loop without a teacher
+runs between the two with one. With e epochs a teacher that is asked once can save at most
 1 / (t / e + 1 - t). `distill` is compared with the mean of the loop's two runs, and the second of
 them over the first is the noise floor.
 
@@ -96,8 +96,8 @@ class Cost:
     Attributes:
       parameters: The teacher's weights.
       teacher: The teacher's accuracy.
-      share: Its share of a step.
       in_step: What the Keras loop took, before ours and after it.
+      unasked: What it took without a teacher.
       ours: What pass and training took.
       fixed: What the rest of `distill` took.
       in_step_accuracy: The mean of the loop's two students.
@@ -106,8 +106,8 @@ class Cost:
 
     parameters: int
     teacher: float
-    share: Spent
     in_step: tuple[Spent, Spent]
+    unasked: Spent
     ours: Spent
     fixed: Spent
     in_step_accuracy: float
@@ -148,21 +148,19 @@ def make_quality(seed: int, root: str) -> dict[str, Quality]:
     return made
 
 
-def make_cost(
-    teacher_dir: str, rows: str, test: dict[str, np.ndarray], out_dir: str, share_rounds: int
-) -> Cost:
+def make_cost(teacher_dir: str, rows: str, test: dict[str, np.ndarray], out_dir: str) -> Cost:
     """Distills both ways in turns."""
     teacher = tf_keras.models.load_model(teacher_dir, compile=False)
     loop = Loop(build_student, rows, BATCH, LEARNING_RATE, ALPHA, TEMPERATURE, seed=1)
-    share = loop.teacher_share(teacher, share_rounds)
     before, took_before = loop.teach(teacher, EPOCHS)
+    _, unasked = loop.teach(None, EPOCHS)
     taught, fixed = distill_timed(teacher_dir, out_dir, rows)
     after, took_after = loop.teach(teacher, EPOCHS)
     return Cost(
         parameters=teacher.count_params(),
         teacher=accuracy(teacher, test),
-        share=share,
         in_step=(took_before, took_after),
+        unasked=unasked,
         ours=taught,
         fixed=fixed,
         in_step_accuracy=(accuracy(before, test) + accuracy(after, test)) / 2,
@@ -257,33 +255,30 @@ def report_quality(made: Sequence[dict[str, Quality]], missed: list[str]) -> Non
 def report_cost(name: str, cost: Cost, missed: list[str] | None) -> list[str]:
     """Returns the line of one teacher; adds what misses its limit, where there is one."""
     first, second = cost.in_step
-    in_step = Spent((first.wall + second.wall) / 2, (first.cpu + second.cpu) / 2)
-    ratio = Spent(in_step.wall / cost.ours.wall, in_step.cpu / cost.ours.cpu)
-    whole = in_step.wall / (cost.ours + cost.fixed).wall
-    limit = 1 / (cost.share.wall / EPOCHS + 1 - cost.share.wall)
+    columns = []
+    for unit in ("wall", "cpu"):
+        runs = [getattr(first, unit), getattr(second, unit)]
+        in_step, ours = sum(runs) / 2, getattr(cost.ours, unit)
+        share = 1 - getattr(cost.unasked, unit) / in_step
+        faster, limit = in_step / ours, 1 / (share / EPOCHS + 1 - share)
+        columns += [
+            *(f"{share:.3f}", f"{in_step:.1f}", f"{ours:.1f}", f"{faster:.2f} x"),
+            *(f"{limit:.2f} x", f"{faster / limit:.0%}", f"{runs[1] / runs[0]:.3f}"),
+        ]
+        if missed is not None:
+            if name == HEAVY:
+                check(missed, f"{name}: the teacher's share, {unit}", share, least=HEAVY_SHARE)
+                check(missed, f"{name}: less {unit} time by", faster, least=HEAVY_LIMIT)
+            text = f"{name}: less {unit} time by, of its limit"
+            check(missed, text, faster / limit, least=LIMIT_SHARE)
+    apart = abs(cost.in_step_accuracy - cost.our_accuracy)
     if missed is not None:
-        if name == HEAVY:
-            share = f"{name}: the teacher's share of a step"
-            check(missed, share, cost.share.wall, least=HEAVY_SHARE)
-            check(missed, f"{name}: faster by", ratio.wall, least=HEAVY_LIMIT)
-            check(missed, f"{name}: less CPU time by", ratio.cpu, least=HEAVY_LIMIT)
-        check(missed, f"{name}: faster by, of its limit", ratio.wall / limit, least=LIMIT_SHARE)
-        apart = abs(cost.in_step_accuracy - cost.our_accuracy)
         check(missed, f"{name}: accuracies apart", apart, most=QUALITY_TOLERANCE)
     return [
         name,
         f"{cost.parameters:,}",
-        f"{cost.share.wall:.3f}",
-        *(f"{spent.wall:.1f}" for spent in (in_step, cost.ours, cost.fixed)),
-        f"{ratio.wall:.2f} x",
-        f"{limit:.2f} x",
-        f"{ratio.wall / limit:.0%}",
-        f"{whole:.2f} x",
-        f"{second.wall / first.wall:.3f}",
-        f"{cost.share.cpu:.3f}",
-        *(f"{spent.cpu:.1f}" for spent in (in_step, cost.ours)),
-        f"{ratio.cpu:.2f} x",
-        f"{second.cpu / first.cpu:.3f}",
+        *columns,
+        f"{cost.fixed.wall:.1f}",
         *(f"{share:.4f}" for share in (cost.teacher, cost.in_step_accuracy, cost.our_accuracy)),
     ]
 
@@ -291,8 +286,8 @@ def report_cost(name: str, cost: Cost, missed: list[str] | None) -> list[str]:
 def print_costs(title: str, lines: list[list[str]]) -> None:
     """Prints the table of one set of rows."""
     print(f"{title}; {EPOCHS} epochs of batches of {BATCH}; seconds")
-    head = ["teacher", "weights", "t", "in step", "distill", "fixed", "faster", "limit", "of limit"]
-    head += ["with fixed", "noise floor", "CPU: t", "in step", "distill", "less", "noise floor"]
+    times = ["in step", "distill", "less", "limit", "of limit", "noise floor"]
+    head = ["teacher", "weights", "wall: t", *times, "CPU: t", *times, "fixed"]
     print_table([*head, "accuracy: teacher", "in step", "distill"], lines)
 
 
@@ -316,9 +311,9 @@ def main() -> None:
         for kind in TEACHERS:
             teacher = os.path.join(work, kind)
             save_teacher(kind, 1, some, 1, teacher)
-            for rows, tested, rounds in ((many_rows, many_tests, 1), (few_rows, test, 5)):
+            for rows, tested in ((many_rows, many_tests), (few_rows, test)):
                 out = os.path.join(f"{rows}-{kind}", "student")
-                cost = make_cost(teacher, rows, tested, out, rounds)
+                cost = make_cost(teacher, rows, tested, out)
                 judged = missed if rows == many_rows else None
                 lines[rows].append(report_cost(kind, cost, judged))
         print_costs(f"Cost: {ROWS:,} rows", lines[many_rows])

@@ -126,29 +126,12 @@ class Loop:
     temperature: float
     seed: int
 
-    def teach(self, teacher: tf_keras.Model, epochs: int) -> tuple[tf_keras.Model, Spent]:
-        """Returns a student, and what teaching it took, tracing included."""
+    def teach(self, teacher: tf_keras.Model | None, epochs: int) -> tuple[tf_keras.Model, Spent]:
+        """Returns a student, and what teaching it took, tracing included; None is no teacher."""
         distiller = self._make(teacher)
         start = now()
         distiller.fit(self._batches(), epochs=epochs, verbose=0)
         return distiller.student, now() - start
-
-    def teacher_share(self, teacher: tf_keras.Model, rounds: int) -> Spent:
-        """Returns which share of an epoch the teacher takes, of the clock and of all cores.
-
-        Epochs with and without a teacher take turns, each after a first step that is traced.
-        """
-        both = [self._make(teacher), self._make(None)]
-        for one in both:
-            one.fit(self._batches().take(2), verbose=0)
-        took = [Spent(0, 0), Spent(0, 0)]
-        for _ in range(rounds):
-            for which, one in enumerate(both):
-                start = now()
-                one.fit(self._batches(), verbose=0)
-                took[which] += now() - start
-        asked, unasked = took
-        return Spent(1 - unasked.wall / asked.wall, 1 - unasked.cpu / asked.cpu)
 
     def _make(self, teacher: tf_keras.Model | None) -> Distiller:
         tf_keras.utils.set_random_seed(self.seed)

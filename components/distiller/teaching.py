@@ -20,6 +20,7 @@ from tfx_shrink.training.loop import train
 from tfx_shrink.training.strategy import get_strategy
 
 STUDENT, CONTROL = "student", "control"
+_STEPS_AT_ONCE = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,18 +99,22 @@ def _teach(
     places: Places,
 ) -> tuple[Student, dict[str, Any]]:
     settings = job.settings
+    num_steps = settings.num_steps or (settings.epochs or DEFAULT_EPOCHS) * data.steps_per_epoch
     with get_strategy(settings.strategy).scope():
         student = build()
         shapes = {name: shape for name, shape in job.targets.targets.items() if name != OUTPUT}
         # Loaded here, where the strategy places its variables too.
         ask = None if settings.teacher_pass == CACHED else Teacher(job.teacher).answer
         lesson = Lesson(student.body, job.kind.task, settings, alpha, shapes, ask)
-        lesson.compile(tf_keras.optimizers.Adam(settings.learning_rate))
+        lesson.compile(
+            tf_keras.optimizers.Adam(settings.learning_rate),
+            steps_per_execution=_steps_at_once(num_steps, data),
+        )
         stop = None if eval_data is None else StopEarly(lesson, eval_data, settings.patience or 1)
     trained = train(
         lesson,
         data,
-        settings.num_steps or (settings.epochs or DEFAULT_EPOCHS) * data.steps_per_epoch,
+        num_steps,
         checkpoint_dir=places.checkpoints,
         log_dir=places.logs,
         callbacks=[stop] if stop else [],
@@ -122,3 +127,11 @@ def _teach(
         **dataclasses.asdict(trained),
         "early_stopping": stop.facts if stop else None,
     }
+
+
+def _steps_at_once(num_steps: int, data: TrainingData) -> int:
+    """How many steps Keras takes without a word to Python, whose loop costs as much as a student.
+
+    One by one where training ends amid an epoch, since Keras counts executions there.
+    """
+    return 1 if num_steps % data.steps_per_epoch else _STEPS_AT_ONCE
