@@ -64,18 +64,18 @@ class Push:
           Overtaken: Begin again.
           PublishError: The store refuses, or a file arrived changed.
         """
+        seen = self.books.look()
+        same = self._same(seen)
         try:
-            return self._attempt()
+            return self._publish(seen, same)
         except PublishError:
-            # Where another push of the same content was faster, its files are gone or whole.
+            # Where another push of the same content was faster, its staging area is gone.
             with contextlib.suppress(PublishError):
-                if self._same(self.books.look()) is not None:
+                if self._same(self.books.look()) != same:
                     raise Overtaken from None
             raise
 
-    def _attempt(self) -> Published:
-        seen = self.books.look()
-        same = self._same(seen)
+    def _publish(self, seen: Seen, same: int | None) -> Published:
         if same is not None and (self.mode == "pinned" or same == seen.complete[-1]):
             self._say_what_is_left_out(same)
             return self._finish(same, new=False)
