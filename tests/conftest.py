@@ -10,6 +10,12 @@ import functools
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def _no_server_reads_models_config(monkeypatch):
+    """So nobody need wait for one."""
+    monkeypatch.setattr("tfx_shrink.bucket_pusher.models_config.SETTLE_SECONDS", 0)
+
+
 @pytest.fixture(scope="session")
 def saved(tmp_path_factory):
     """`saved("public")` is the directory of `support.models.save_public`'s model, made once."""

@@ -29,6 +29,7 @@ class BucketPusherSpec(ComponentSpec):
         "versioning": ExecutionParameter(type=str, optional=True),
         "mode": ExecutionParameter(type=str, optional=True),
         "label": ExecutionParameter(type=str, optional=True),
+        "settle_seconds": ExecutionParameter(type=int, optional=True),
         "retention": ExecutionParameter(type=int, optional=True),
         "num_warmup_requests": ExecutionParameter(type=int, optional=True),
     }
@@ -79,10 +80,12 @@ class BucketPusher(BaseComponent):
       versioning: `"monotonic"` (1, 2, 3 …), `"timestamp"` (seconds, but always above the highest),
         or the version's number. Defaults to `"monotonic"`.
       mode: `"latest"`: servers load the highest version. `"pinned"`: servers load what
-        `<push_destination>/models.config` names; the only mode in which a bucket's version appears
-        at one moment. Defaults to `"latest"`.
+        `<push_destination>/models.config` names; the only mode in which no server ever looks into
+        a version that is not whole. Defaults to `"latest"`.
       label: In mode `"pinned"` what shall name the version: `"stable"` or `"canary"`. Defaults to
         `"stable"`.
+      settle_seconds: In mode `"pinned"` how many seconds servers may take to read models.config,
+        before a label that names another version moves to this one. Defaults to None: 60.
       retention: How many of the highest versions stay after a push. Defaults to None: all.
       num_warmup_requests: How many rows are sent by a server to the model before it counts as
         available, 1 to 1000; each is run here first. Defaults to 10 where there are `examples`.
@@ -109,6 +112,7 @@ class BucketPusher(BaseComponent):
         versioning: str | int | RuntimeParameter = "monotonic",
         mode: str | RuntimeParameter = "latest",
         label: str | RuntimeParameter = "stable",
+        settle_seconds: int | RuntimeParameter | None = None,
         retention: int | RuntimeParameter | None = None,
         num_warmup_requests: int | RuntimeParameter | None = None,
     ):
@@ -132,6 +136,7 @@ class BucketPusher(BaseComponent):
             "versioning": versioning,
             "mode": mode,
             "label": label,
+            "settle_seconds": settle_seconds,
             "retention": retention,
             "num_warmup_requests": num_warmup_requests,
         }

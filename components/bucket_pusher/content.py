@@ -17,6 +17,8 @@ from tfx_shrink.errors import ModelError, PublishError
 SENTINELS = ("saved_model.pb", "model.tflite")
 FILES_AT_ONCE = 8
 _EXTRA = "assets.extra/"
+# Where TensorFlow Serving looks for them.
+WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"
 _CHUNK = 1 << 20
 
 
@@ -61,6 +63,12 @@ class Content:
     def body(self) -> list[str]:
         """Every path but the sentinel, the largest first, so that no worker ends late."""
         return sorted(set(self.files) - {self.sentinel}, key=lambda path: -self.files[path].bytes)
+
+    @property
+    def staging_name(self) -> str:
+        """Names the content with `assets.extra/`: what may be resumed is every file."""
+        rows = sorted((path, file.bytes, file.sha256) for path, file in self.files.items())
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
     def path(self, name: str) -> str:
         """Where a file is on this machine."""

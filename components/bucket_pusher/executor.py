@@ -43,6 +43,7 @@ class Executor(PusherExecutor):
             label=exec_properties.get("label") or "stable",
             versioning=exec_properties.get("versioning") or "monotonic",
             run=self._origin(),
+            settle_seconds=exec_properties.get("settle_seconds"),
         )
         self._MarkPushed(
             pushed_model,

@@ -27,7 +27,7 @@ def check_versioning(versioning: str | int) -> str | int:
         number = int(versioning)
     except (TypeError, ValueError):
         number = 0
-    if isinstance(versioning, bool) or not 1 <= number <= INT64_MAX:
+    if isinstance(versioning, bool | float) or not 1 <= number <= INT64_MAX:
         raise ParameterError(
             f"`versioning` must be one of {list(POLICIES)} or a version from 1 to {INT64_MAX}, "
             f"since TensorFlow Serving ignores any other. Received: versioning={versioning!r}."

@@ -49,8 +49,10 @@ _PLACES = {
 }
 _SECRET_NAME = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|SIGNATURE|SAS", re.IGNORECASE)
 _SIGNATURE = re.compile(
-    r"(?i)\b(sig|x-amz-\w+|x-goog-\w+|authorization|signature)([=:]\s*)[^&\s\"']+"
+    r"(?i)\b(sig|x-amz-[\w-]+|x-goog-[\w-]+|authorization|signature)([=:]\s*)[^&\s\"']+"
 )
+_SAID = ("Code", "Message")
+_REFUSAL = re.compile(r"<Error>.*</Error>", re.DOTALL)
 _SHORTEST_SECRET = 6
 # Two threads in obstore's MemoryStore can wait for each other: one holds its lock and frees a
 # Python object, for which it needs the interpreter's lock, which the other holds.
@@ -243,12 +245,22 @@ def open_bucket(destination: Destination) -> ObjectStore:
 
 
 def without_secrets(text: str) -> str:
-    """Returns a text without the values of environment variables that look secret."""
+    """Returns a text without what looks secret in it.
+
+    That is the values of environment variables with such names, signatures, and of a store's
+    refusal all but code and message: S3 repeats the request that it refuses, tokens included.
+    """
+    text = _REFUSAL.sub(_code_and_message, text)
     values = [value for name, value in os.environ.items() if _SECRET_NAME.search(name)]
     for value in sorted(values, key=len, reverse=True):
         if len(value) >= _SHORTEST_SECRET:
             text = text.replace(value, "…")
     return _SIGNATURE.sub(r"\1\2…", text)
+
+
+def _code_and_message(refusal: re.Match[str]) -> str:
+    found = (re.search(f"<{tag}>(.*?)</{tag}>", refusal[0], re.DOTALL) for tag in _SAID)
+    return ": ".join(part[1] for part in found if part)
 
 
 @functools.cache

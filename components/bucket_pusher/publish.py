@@ -1,19 +1,17 @@
 """Publishes a model directory as a version of a model in a bucket."""
 
-import contextlib
 import uuid
 from collections.abc import Mapping
 
-from tfx_shrink.bucket_pusher import numbering
+from tfx_shrink.bucket_pusher import models_config, numbering
 from tfx_shrink.bucket_pusher.content import on_this_machine, read_content
 from tfx_shrink.bucket_pusher.destination import Destination
-from tfx_shrink.bucket_pusher.push import Overtaken, Published, Push
+from tfx_shrink.bucket_pusher.overtaken import until_done
+from tfx_shrink.bucket_pusher.push import Published, Push
 from tfx_shrink.bucket_pusher.settings import check_mode
 from tfx_shrink.bucket_pusher.store import Store
 from tfx_shrink.bucket_pusher.stores import open_store
-from tfx_shrink.errors import PublishError
-
-_ATTEMPTS = 20
+from tfx_shrink.errors import ParameterError
 
 __all__ = ["Published", "check_writable", "publish"]
 
@@ -26,6 +24,7 @@ def publish(
     label: str = "stable",
     versioning: str | int = "monotonic",
     run: Mapping[str, str] | None = None,
+    settle_seconds: float | None = None,
     store: Store | None = None,
 ) -> Published:
     """Publishes a model: a server sees all of the version, or fails to load it, or sees nothing.
@@ -56,13 +55,16 @@ def publish(
       versioning: `"monotonic"`, `"timestamp"`, or the version's number. Defaults to
         `"monotonic"`.
       run: Names of the pipeline and the run, for the commit record. Defaults to None.
+      settle_seconds: In mode `pinned` how long servers may take to read models.config, before a
+        label that names another version moves to this one. Defaults to None: a minute.
       store: The destination's store. Defaults to the one that its URL names.
 
     Returns:
       The version that holds the content.
 
     Raises:
-      ParameterError: A parameter is out of its range, or the explicit version is not the highest.
+      ParameterError: A parameter is out of its range, the explicit version is not the highest, or
+        models.config pins the model and `mode` is not `pinned`.
       ModelError: `model_dir` holds no model.
       PublishError: The destination cannot be used, or a file arrived changed. Nothing of this push
         can be served.
@@ -71,15 +73,24 @@ def publish(
     versioning = numbering.check_versioning(versioning)
     with on_this_machine(model_dir) as directory:
         content = read_content(directory)
+        store = store or open_store(destination)
+        if mode == "latest":
+            _require_no_pins(store, destination)
         push = Push(
-            store or open_store(destination), destination, content, mode, label, versioning, run
+            *(store, destination, content, mode, label, versioning, run),
+            settle_seconds=settle_seconds,
         )
-        for _ in range(_ATTEMPTS):
-            with contextlib.suppress(Overtaken):
-                return push.attempt()
-    raise PublishError(
-        f"Other publishers took over {_ATTEMPTS} times at {destination.url}. Push again."
-    )
+        return until_done(push.attempt, destination.url)
+
+
+def _require_no_pins(store: Store, destination: Destination) -> None:
+    labels, named = models_config.read_pins(store, destination.model_name)
+    if named:
+        raise ParameterError(
+            f"{destination.url}/{models_config.KEY} pins {destination.model_name} to versions "
+            f"{sorted(named)} (labels {labels}), so servers would never load the highest one. Give "
+            "mode='pinned', or take the model out of that file. Received: mode='latest'."
+        )
 
 
 def check_writable(destination: Destination) -> None:

@@ -3,16 +3,20 @@
 import contextlib
 import dataclasses
 import datetime
+import logging
 import os
 import uuid
 from collections.abc import Mapping
 
-from tfx_shrink.bucket_pusher import models_config, numbering, transfer
+from tfx_shrink.bucket_pusher import numbering, pinning, transfer
 from tfx_shrink.bucket_pusher.books import Books, Seen, encode
-from tfx_shrink.bucket_pusher.content import Content
+from tfx_shrink.bucket_pusher.content import WARMUP_REQUESTS, Content
 from tfx_shrink.bucket_pusher.destination import Destination
+from tfx_shrink.bucket_pusher.overtaken import Overtaken
 from tfx_shrink.bucket_pusher.store import Store
 from tfx_shrink.errors import PublishError
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,10 +40,6 @@ class Published:
     digest: str = ""
 
 
-class Overtaken(Exception):  # noqa: N818
-    """Somebody else gave up this number, or took it; the push begins again."""
-
-
 @dataclasses.dataclass
 class Push:
     """One push: what, where to and how; the arguments of `publish`, checked."""
@@ -51,6 +51,7 @@ class Push:
     label: str
     versioning: str | int
     run: Mapping[str, str] | None = None
+    settle_seconds: float | None = None
     republished_from: int | None = None
 
     def __post_init__(self) -> None:
@@ -65,7 +66,18 @@ class Push:
         """
         seen = self.books.look()
         same = self._same(seen)
+        try:
+            return self._publish(seen, same)
+        except PublishError:
+            # Where another push of the same content was faster, its staging area is gone.
+            with contextlib.suppress(PublishError):
+                if self._same(self.books.look()) != same:
+                    raise Overtaken from None
+            raise
+
+    def _publish(self, seen: Seen, same: int | None) -> Published:
         if same is not None and (self.mode == "pinned" or same == seen.complete[-1]):
+            self._say_what_is_left_out(same)
             return self._finish(same, new=False)
         if same is not None and not self.store.renames:
             source = self.books.version(same)
@@ -92,9 +104,21 @@ class Push:
             record = self.books.record(number)
             if record is not None and record.get("digest") == self.content.digest:
                 claim = self.books.claim(number)
-                if claim is None or claim.state == "sealed":
+                if claim is not None and claim.state == "sealed":
                     return number
         return None
+
+    def _say_what_is_left_out(self, number: int) -> None:
+        if WARMUP_REQUESTS not in self.content.files:
+            return
+        record = self.books.record(number)
+        if record is not None and WARMUP_REQUESTS not in record["files"]:
+            _log.warning(
+                "Version %d of %s holds this model already, without warm-up requests, and is not "
+                "pushed again.",
+                number,
+                self.destination.model_name,
+            )
 
     def _by_rename(self, source: str | None = None) -> Published:
         names = list(self.content.files)
@@ -104,7 +128,7 @@ class Push:
                 transfer.upload(self.store, self.content, names, staging)
             else:
                 transfer.copy_inside(self.store, self.content, names, source, staging)
-            number = self._claim()
+            number = self._explicit_and_dead() or self._claim()
             self._seal(number)
             self.store.rename(staging, self.books.version(number))
         except Exception:
@@ -116,17 +140,17 @@ class Push:
     def _by_copy(self, source: str | None = None) -> Published:
         """Staged where no server looks, then copied by the store: seconds instead of minutes."""
         names = self.content.body
-        staging = source or f"{self.books.area}staging/{self.content.digest}/"
+        staging = source or f"{self.books.area}staging/{self.content.staging_name}/"
         if source is None:
             transfer.upload(self.store, self.content, names, staging)
         number = self._claim()
         target = self.books.version(number)
         try:
             transfer.copy_inside(self.store, self.content, names, staging, target)
+            self._seal(number)
         except PublishError:
             self._abandon(number)
             raise
-        self._seal(number)
         self._write_sentinel(target, source)
         published = self._finish(number, new=True)
         if source is None:
@@ -142,6 +166,13 @@ class Push:
         self._seal(number)
         self._write_sentinel(target)
         return self._finish(number, new=True)
+
+    def _explicit_and_dead(self) -> int | None:
+        """An explicit number that a push of the same content took, and died before it was seen."""
+        if not isinstance(self.versioning, int):
+            return None
+        number = self._resumable(self.books.look())
+        return None if number is None or self.store.list(self.books.version(number)) else number
 
     def _resumable(self, seen: Seen) -> int | None:
         """The number of a push of the same content that died, if it is still the highest."""
@@ -216,15 +247,7 @@ class Push:
             if record is not None and "published_at" not in record:
                 self.books.commit(number, {**record, "published_at": _now()})
         if self.mode == "pinned":
-            models_config.change_labels(
-                self.store,
-                self.destination.model_name,
-                self.destination.served_path,
-                models_config.point(self.label, number),
-            )
-            claim = self.books.claim(number)
-            if claim is not None and claim.state != "sealed":
-                raise Overtaken  # `retain` had decided to remove it before it was pointed to.
+            pinning.point_to(self.books, self.destination, self.label, number, self.settle_seconds)
         url = self.destination.version_url(number)
         path = os.path.join(self.destination.served_path, str(number))
         return Published(number, url, path, self.content.bytes, new, self.content.digest)

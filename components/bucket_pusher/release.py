@@ -1,18 +1,15 @@
 """Moves servers on to a version, and back again."""
 
-import contextlib
-
-from tfx_shrink.bucket_pusher import models_config
+from tfx_shrink.bucket_pusher import models_config, pinning
 from tfx_shrink.bucket_pusher.books import Books
 from tfx_shrink.bucket_pusher.content import Content
 from tfx_shrink.bucket_pusher.destination import Destination
 from tfx_shrink.bucket_pusher.models_config import PREVIOUS, Labels
-from tfx_shrink.bucket_pusher.push import Overtaken, Published, Push
+from tfx_shrink.bucket_pusher.overtaken import until_done
+from tfx_shrink.bucket_pusher.push import Published, Push
 from tfx_shrink.bucket_pusher.store import Store
 from tfx_shrink.bucket_pusher.stores import open_store
-from tfx_shrink.errors import ParameterError, PublishError
-
-_ATTEMPTS = 20
+from tfx_shrink.errors import ParameterError
 
 
 def promote(destination: Destination, *, store: Store | None = None) -> Labels:
@@ -46,7 +43,11 @@ def promote(destination: Destination, *, store: Store | None = None) -> Labels:
 
 
 def rollback(
-    destination: Destination, version: int | None = None, *, store: Store | None = None
+    destination: Destination,
+    version: int | None = None,
+    *,
+    settle_seconds: float | None = None,
+    store: Store | None = None,
 ) -> Published:
     """Goes back to an older version.
 
@@ -56,6 +57,8 @@ def rollback(
     Args:
       destination: From `parse_destination`.
       version: To which. Defaults to None: to what was served before.
+      settle_seconds: How long servers may take to read models.config, where they have not loaded
+        the version. Defaults to None: a minute.
       store: Its store. Defaults to the one that its URL names.
 
     Returns:
@@ -72,16 +75,27 @@ def rollback(
         raise ParameterError(f"`version` must be one of {complete}. Received: version={version}.")
     labels, _ = models_config.read_pins(store, destination.model_name)
     if labels:
-        return _point_back(store, destination, books, version)
+        return until_done(
+            lambda: _point_back(store, destination, books, version, settle_seconds),
+            destination.url,
+        )
     return _republish(store, destination, books, complete, version)
 
 
 def _point_back(
-    store: Store, destination: Destination, books: Books, version: int | None
+    store: Store,
+    destination: Destination,
+    books: Books,
+    version: int | None,
+    settle_seconds: float | None,
 ) -> Published:
+    if version is not None:
+        if version not in books.look().complete:
+            raise ParameterError(f"Version {version} was removed meanwhile. Choose another one.")
+        pinning.point_to(books, destination, "stable", version, settle_seconds)
+        return _published(destination, books, version)
+
     def change(labels: Labels) -> Labels:
-        if version is not None:
-            return models_config.point("stable", version)(labels)
         if PREVIOUS not in labels:
             raise ParameterError(
                 f"{destination.model_name} has no version before this one in "
@@ -124,10 +138,7 @@ def _republish(
         record.get("run"),
         republished_from=origin,
     )
-    for _ in range(_ATTEMPTS):
-        with contextlib.suppress(Overtaken):
-            return push.republish(number)
-    raise PublishError(f"Other publishers took over {_ATTEMPTS} times at {destination.url}.")
+    return until_done(lambda: push.republish(number), destination.url)
 
 
 def _before(books: Books, complete: list[int]) -> int | None:

@@ -77,6 +77,7 @@ class _Retention:
 
     def run(self, keep: int) -> Retained:
         seen = self.books.look()
+        self._withdraw_announced(seen)
         _, pinned = models_config.read_pins(self.store, self.books.model_name)
         candidates = [number for number in seen.complete[:-keep] if number not in pinned]
         removed = [number for number in candidates if self._remove(seen, number, complete=True)]
@@ -89,6 +90,18 @@ class _Retention:
         leftovers += self._sweep(WRITING)
         kept = tuple(number for number in seen.complete if number not in removed)
         return Retained(kept, tuple(removed), tuple(leftovers), self.dry_run)
+
+    def _withdraw_announced(self, seen: Seen) -> None:
+        """Takes versions out of models.config whose push died before it gave them a label."""
+        labels, named = models_config.read_pins(self.store, self.books.model_name)
+        announced = named - set(labels.values())
+        dead = [
+            number
+            for number in announced & set(seen.claims)
+            if seen.idle_seconds(number) >= self.in_flight
+        ]
+        if dead and not self.dry_run:
+            models_config.withdraw(self.store, self.books.model_name, dead)
 
     def _remove(self, seen: Seen, number: int, *, complete: bool) -> bool:
         """Removes a version; False where it may not go, or is gone but for its number's claim."""

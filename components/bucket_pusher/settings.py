@@ -48,6 +48,11 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     check_mode(settings.get("mode") or "latest", settings.get("label") or "stable")
     if settings.get("retention") is not None:
         check_keep(settings["retention"])
+    settle = settings.get("settle_seconds")
+    if settle is not None and settle < 0:
+        raise ParameterError(
+            f"`settle_seconds` must not be negative. Received: settle_seconds={settle}."
+        )
     requests = settings.get("num_warmup_requests")
     if requests is not None and not 1 <= requests <= MAX_WARMUP_REQUESTS:
         raise ParameterError(

@@ -54,7 +54,8 @@ def require_arrived(store: Store, content: Content, names: list[str], prefix: st
         )
 
     changed = [name for name, bad in zip(names, in_parallel(is_changed, names), strict=True) if bad]
-    changed += sorted(set(there) - set(names))
+    # A push of the same content, at the same time, may have come as far as the sentinel.
+    changed += sorted(set(there) - set(names) - {content.sentinel})
     if changed:
         raise ChangedError(
             f"{sorted(changed)} changed on the way to {store.url}/{prefix}, or since then. Nothing "

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from tfx_shrink.bucket_pusher.content import on_this_machine
+from tfx_shrink.bucket_pusher.content import WARMUP_REQUESTS, on_this_machine
 from tfx_shrink.errors import ExamplesError, ModelError
 from tfx_shrink.examples.batches import batch_size
 from tfx_shrink.examples.decode import decode_rows
@@ -33,7 +33,6 @@ from tfx_shrink.saved_model.functions import (
 from tfx_shrink.tflite.interpreter import SIGNATURE, TFLiteModel
 from tfx_shrink.tflite.signature_defs import read_signature_defs
 
-PATH = os.path.join("assets.extra", "tf_serving_warmup_requests")
 DEFAULT_REQUESTS = 10
 Request = dict[str, np.ndarray]
 
@@ -78,7 +77,7 @@ def write_warmup_requests(
             signature, requests = _of_saved_model(local_dir, sample, transform_graph)
         else:
             signature, requests = _of_tflite(local_dir, sample, transform_graph)
-    path = os.path.join(model_dir, PATH)
+    path = os.path.join(model_dir, WARMUP_REQUESTS)
     tf.io.gfile.makedirs(os.path.dirname(path))
     with tf.io.TFRecordWriter(path) as writer:
         for request in requests:

@@ -15,6 +15,13 @@ def _bucket(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("url")(name(json_option(function)))
 
 
+_settle = click.option(
+    "--settle-seconds",
+    type=click.FloatRange(min=0),
+    help="Mode pinned: how long servers may take to read models.config. Default: 60.",
+)
+
+
 @click.command()
 @click.argument("model_dir")
 @_bucket
@@ -23,6 +30,7 @@ def _bucket(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--versioning", default="monotonic", show_default=True, help="Or timestamp, or a number."
 )
+@_settle
 def push(
     model_dir: str,
     url: str,
@@ -31,13 +39,21 @@ def push(
     mode: str,
     label: str,
     versioning: str,
+    settle_seconds: float | None,
 ) -> None:
     """Publish the model in MODEL_DIR below URL; a server sees the version whole or not at all."""
     from tfx_shrink.bucket_pusher.publish import publish
 
     destination = _destination(url, model_name)
     done = quietly(
-        lambda: publish(model_dir, destination, mode=mode, label=label, versioning=versioning)
+        lambda: publish(
+            model_dir,
+            destination,
+            mode=mode,
+            label=label,
+            versioning=versioning,
+            settle_seconds=settle_seconds,
+        )
     )
     if as_json:
         print_json(dataclasses.asdict(done))
@@ -107,11 +123,14 @@ def promote(url: str, model_name: str, as_json: bool) -> None:
 @click.command()
 @_bucket
 @click.option("--version", type=int, help="Default: what was served before.")
-def rollback(url: str, model_name: str, as_json: bool, version: int | None) -> None:
+@_settle
+def rollback(
+    url: str, model_name: str, as_json: bool, version: int | None, settle_seconds: float | None
+) -> None:
     """Serve an older version again: by its label, or as a new and higher version."""
     from tfx_shrink.bucket_pusher.release import rollback as roll_back
 
-    done = roll_back(_destination(url, model_name), version)
+    done = roll_back(_destination(url, model_name), version, settle_seconds=settle_seconds)
     if as_json:
         print_json(dataclasses.asdict(done))
         return

@@ -106,6 +106,8 @@ def test_runtime_parameters_wait_for_their_value():
         ({"versioning": 2**63}, "TensorFlow Serving ignores any other. Received: versioning=9223"),
         ({"versioning": 0}, "Received: versioning=0"),
         ({"versioning": True}, "Received: versioning=True"),
+        ({"versioning": 3.7}, "Received: versioning=3.7"),
+        ({"settle_seconds": -1}, "Received: settle_seconds=-1"),
         ({"retention": 0}, r"must be at least 1.*Received: 0"),
         ({"num_warmup_requests": 5}, "Received: examples=None"),
         ({"examples": channel(KINDS.Examples), "num_warmup_requests": 1001}, "from 1 to 1000"),
@@ -124,6 +126,7 @@ def test_every_setting_may_be_a_runtime_parameter():
         versioning=text,
         mode=text,
         label=text,
+        settle_seconds=number,
         retention=number,
         num_warmup_requests=number,
     )

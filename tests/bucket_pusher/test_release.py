@@ -140,7 +140,7 @@ def test_retention_spares_what_is_named_and_says_before_what_it_would_do(models,
     done = retain(destination, 1, store=store)
     assert (planned.kept, planned.removed) == (done.kept, done.removed) == ((1, 5), (2, 3, 4))
     assert [item.version for item in versions(destination, store=store)] == [5, 1]
-    assert publish(models[6], destination, store=store).version == 6
+    assert publish(models[6], destination, mode="pinned", store=store).version == 6
 
 
 def test_retention_spares_a_push_in_flight_and_what_others_wrote(models, place):

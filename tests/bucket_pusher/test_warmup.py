@@ -9,7 +9,8 @@ import tensorflow as tf
 from support import models, rows
 from tensorflow_serving.apis import prediction_log_pb2
 
-from tfx_shrink.bucket_pusher.warmup import PATH, write_warmup_requests
+from tfx_shrink.bucket_pusher.content import WARMUP_REQUESTS
+from tfx_shrink.bucket_pusher.warmup import write_warmup_requests
 from tfx_shrink.errors import ExamplesError, ModelError
 from tfx_shrink.saved_model.cpp_session import CppSession
 
@@ -26,7 +27,7 @@ def raw_rows(tmp_path):
 
 
 def requests_in(model):
-    records = tf.data.TFRecordDataset(os.path.join(model, PATH)).as_numpy_iterator()
+    records = tf.data.TFRecordDataset(os.path.join(model, WARMUP_REQUESTS)).as_numpy_iterator()
     logs = [prediction_log_pb2.PredictionLog.FromString(record) for record in records]
     return [log.predict_log.request for log in logs]
 
@@ -71,7 +72,7 @@ def test_a_model_that_fails_on_a_row_is_refused_before_it_is_pushed(saved, copie
     shutil.rmtree(model / "variables")
     with pytest.raises(Exception, match=r"(?i)variable"):
         write_warmup_requests(str(model), "m", [raw_rows])
-    assert not os.path.exists(model / PATH)
+    assert not os.path.exists(model / WARMUP_REQUESTS)
 
 
 def test_rows_that_lack_a_feature_are_refused(saved, copied, raw_rows):

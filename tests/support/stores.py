@@ -45,6 +45,29 @@ class DyingStore:
         return request
 
 
+class InterruptedStore:
+    """A store before whose n-th request somebody else does something."""
+
+    def __init__(self, store, number, act):
+        self._store, self._act = store, act
+        self._left = number
+        self.interrupted = False
+
+    def __getattr__(self, name):
+        real = getattr(self._store, name)
+        if name not in METHODS:
+            return real
+
+        def request(*args):
+            self._left -= 1
+            if self._left == 0:
+                self.interrupted = True
+                self._act()
+            return real(*args)
+
+        return request
+
+
 def new_memory(listed_by_serving):
     """(destination, store) of a new memory store, which servers list or do not."""
     destination = parse_destination(f"memory://bucket{next(_NAMES)}/root", "digits")
