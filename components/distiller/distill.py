@@ -21,6 +21,7 @@ from tfx_shrink.distiller.student import (
     build_student,
     narrow,
     require_layers,
+    require_logits,
     save_student,
 )
 from tfx_shrink.distiller.teaching import STUDENT, Places, teach_all
@@ -186,6 +187,7 @@ def distill(
 
     first = build()
     require_layers(first, (settings.feature_pairs or {}).values())
+    require_logits(first, job.kind, job.rows_for(first.inputs))
     builder, unproven = _signatures(job, first)
     kept_in = _work_dirs(job, work_dir, student, [*examples, *(eval_examples or [])])
     with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:

@@ -59,6 +59,15 @@ class Job:
         graph = self.source.transform_graph
         return None if graph is None else tft.TFTransformOutput(graph)
 
+    def rows_for(self, inputs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
+        """Returns the sampled rows as a student with these inputs reads them.
+
+        Raises:
+          ExamplesError: They lack one of them.
+        """
+        features = self.source.decoder(inputs)(tf.constant(self.source.sample.rows))
+        return {name: value.numpy() for name, value in features.items()}
+
     @property
     def teacher_parameters(self) -> int:
         """How many float weights the teacher's functions read."""

@@ -2,17 +2,23 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from tfx_shrink.distiller.job import Job
 from tfx_shrink.distiller.outputs import BINARY, CLASSES, REGRESSION, OutputKind
+from tfx_shrink.distiller.teacher import OUTPUT
 from tfx_shrink.errors import ModelError, ParameterError
+from tfx_shrink.examples.batches import run_in_batches
+from tfx_shrink.saved_model.functions import ServedFunction
+from tfx_shrink.training.activations import activation_name
 from tfx_shrink.training.channel_graph import channel_graph
 from tfx_shrink.training.keras_models import is_graph, save_keras
+from tfx_shrink.training.outputs import ACTIVATIONS, last_operation, sum_to_1
 from tfx_shrink.training.signatures import SignatureBuilder
 
 _PROBABILITIES = ("softmax", "sigmoid")
@@ -111,6 +117,40 @@ def require_layers(student: Student, names: Iterable[str]) -> None:
         )
 
 
+def require_logits(student: Student, kind: OutputKind, rows: Mapping[str, np.ndarray]) -> None:
+    """Checks that training is given logits, wherever a student may hide its softmax or sigmoid.
+
+    Args:
+      student: Built for `kind`.
+      kind: What the teacher's output is.
+      rows: Some rows as arrays `[rows, ...]` by input name.
+
+    Raises:
+      ParameterError: It is given probabilities.
+    """
+    if kind.task == REGRESSION:
+        return
+    body, inputs = student.body, student.inputs
+
+    @tf.autograph.experimental.do_not_convert
+    def answer(features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {OUTPUT: body(features, training=False)}
+
+    specs = {n: tf.TensorSpec(spec.shape, spec.dtype, name=n) for n, spec in inputs.items()}
+    traced = tf.function(answer, autograph=False).get_concrete_function(specs)
+    function = ServedFunction("student", inputs, traced.structured_outputs, traced, answer)
+    values = run_in_batches(function.call_arrays, rows, inputs)[OUTPUT]
+    # One number of a student that has learned nothing may lie between 0 and 1 by chance.
+    several = values.ndim > 1 and values.shape[-1] > 1
+    if last_operation(function, OUTPUT) in ACTIVATIONS or (several and sum_to_1(values)):
+        raise ParameterError(
+            "The student must end in logits, or in a layer whose `activation` is softmax or "
+            "sigmoid, which training leaves out. Received: layer "
+            f"{_last(body).name!r}, whose {kind.task} outputs on real rows are probabilities in "
+            f"[{values.min():.3g}, {values.max():.3g}]."
+        )
+
+
 def narrow(job: Job, width: float) -> tf_keras.Model:
     """Builds the teacher's network again, with hidden layers of another width and new weights.
 
@@ -163,7 +203,7 @@ def _last(network: tf_keras.Model) -> Any:
 def _without_activation(network: tf_keras.Model, kind: OutputKind) -> tf_keras.Model:
     """A network over the same layers that gives logits."""
     last = _last(network)
-    activation = getattr(getattr(last, "activation", None), "__name__", "linear")
+    activation = activation_name(getattr(last, "activation", None))
     if isinstance(last, tf_keras.layers.Softmax):
         activation = "softmax"
     elif hasattr(last, "symbol"):  # A TensorFlow function as a layer, such as nn.softmax.

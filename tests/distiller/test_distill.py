@@ -138,9 +138,16 @@ def refused(saved, kind, labelled, tmp_path, error, words, **parameters):
     assert not (tmp_path / "work").exists()
 
 
+def softmax_in_a_lambda():
+    x = tf_keras.Input([models.WIDTH], name="x")
+    top = tf_keras.layers.Dense(3, name="top")(x)
+    return tf_keras.Model(x, tf_keras.layers.Lambda(tf.nn.softmax, name="last")(top))
+
+
 @pytest.mark.parametrize(
     ("words", "parameters"),
     [
+        ("must end in logits.*layer 'last'", {"student": softmax_in_a_lambda}),
         (r"shape \(3,\); the student's, of layer 'top', has \(5,\)", {"units": 5}),
         (
             r"layers of the student.*it has \['x', 'h', 'top'\]. Received: \['hidden'\]",

@@ -7,7 +7,7 @@ import tf_keras
 from support import models
 
 from tfx_shrink.distiller.outputs import BINARY, CLASSES, REGRESSION, OutputKind
-from tfx_shrink.distiller.student import build_student, narrow
+from tfx_shrink.distiller.student import build_student, narrow, require_logits
 from tfx_shrink.errors import ModelError, ParameterError
 
 layers = tf_keras.layers
@@ -39,6 +39,11 @@ SOFTMAX = {
     "softmax_layer": lambda: ending(dense(), layers.Softmax(name="last")),
     "activation_layer": lambda: ending(dense(), layers.Activation("softmax", name="last")),
     "function": lambda: ending(dense(), tf.nn.softmax),
+    "dense_of_tensorflows": lambda: ending(dense(tf.nn.softmax)),
+    "dense_of_an_object": lambda: ending(dense(layers.Softmax())),
+    "activation_layer_of_tensorflows": lambda: ending(
+        dense(), layers.Activation(tf.nn.softmax, name="last")
+    ),
     "sequential": lambda: (
         lambda: tf_keras.Sequential(
             [
@@ -103,6 +108,46 @@ def test_the_same_seed_gives_the_same_first_weights():
 def test_what_cannot_take_the_teachers_place_is_refused(build, words):
     with pytest.raises(ParameterError, match=words):
         build_student(build, OutputKind(CLASSES, True), (3,), 0)
+
+
+def by_hand(logits):
+    exponentials = tf.exp(logits)
+    return exponentials / tf.reduce_sum(exponentials, -1, keepdims=True)
+
+
+def checked(build, kind):
+    require_logits(build_student(build, kind, (3,), 0), kind, {"x": X})
+
+
+HIDDEN = {
+    "lambda_layer": lambda squash: ending(dense(), layers.Lambda(squash, name="last")),
+    "lambda": lambda squash: ending(dense(lambda logits: squash(logits))),
+    "under_another_layer": lambda squash: ending(
+        dense(squash), layers.Activation("linear", dtype="float32", name="last")
+    ),
+}
+
+
+@pytest.mark.parametrize("probabilities", [True, False])
+@pytest.mark.parametrize("squash", [tf.nn.softmax, by_hand], ids=["softmax", "by_hand"])
+@pytest.mark.parametrize("end", HIDDEN)
+def test_a_softmax_that_cannot_be_taken_away_is_refused(end, squash, probabilities):
+    kind = OutputKind(CLASSES, probabilities)
+    with pytest.raises(ParameterError, match=r"must end in logits.*layer '(top|last)'.*probabilit"):
+        checked(HIDDEN[end](squash), kind)
+
+
+@pytest.mark.parametrize("end", HIDDEN)
+def test_a_sigmoid_that_cannot_be_taken_away_is_refused(end):
+    with pytest.raises(ParameterError, match=r"must end in logits.*binary outputs"):
+        checked(HIDDEN[end](tf.sigmoid), OutputKind(BINARY, True))
+
+
+def test_logits_that_lie_between_0_and_1_by_chance_are_logits():
+    zeros = layers.Dense(3, kernel_initializer="zeros", bias_initializer="ones", name="top")
+    for task in (BINARY, CLASSES):
+        checked(ending(zeros), OutputKind(task, True))
+    checked(ending(dense("sigmoid")), OutputKind(REGRESSION, False))
 
 
 def test_a_student_of_several_outputs_is_refused():

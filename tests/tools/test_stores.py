@@ -182,9 +182,7 @@ def test_a_user_without_permission_is_told_what_the_credentials_must_allow(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", user_without_rights[1])
     destination = parse_destination(f"{on_s3}/forbidden", "digits")
     for ask in (lambda: publish(models[0], destination), lambda: check_writable(destination)):
-        with pytest.raises(
-            PublishError, match=r"no permission.*listing, reading"
-        ) as error:
+        with pytest.raises(PublishError, match=r"no permission.*listing, reading") as error:
             ask()
         assert "s3://models/forbidden" in str(error.value)
         assert user_without_rights[1] not in str(error.value)
