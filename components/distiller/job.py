@@ -112,7 +112,7 @@ def make_job(
         output,
         values,
         labels=None if reader is None else _labels(reader, source),
-        saved_loss=_loss_name(keras),
+        saved_loss=None if keras is None else getattr(keras.model, "loss", None),
         loss=settings.loss,
     )
     spec = TeacherSpec(
@@ -202,10 +202,3 @@ def _with_a_label(source: Source, examples: Sequence[str], label_key: str) -> So
 def _labels(reader: LabelReader, source: Source) -> np.ndarray:
     labels, there = reader(tf.constant(source.sample.rows))
     return labels.numpy()[there.numpy()]
-
-
-def _loss_name(keras: LoadedKeras | None) -> str | None:
-    loss = None if keras is None else getattr(keras.model, "loss", None)
-    if not loss or isinstance(loss, (dict, list)):
-        return None
-    return loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", None))

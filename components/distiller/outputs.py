@@ -1,6 +1,7 @@
 """What a teacher's output means, and the logits behind it."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -8,9 +9,9 @@ import tensorflow as tf
 from tfx_shrink.distiller.settings import MSE
 from tfx_shrink.errors import ModelError
 from tfx_shrink.saved_model.functions import ServedFunction
+from tfx_shrink.training.losses import BINARY, CLASSES, REGRESSION, task_of_loss
 from tfx_shrink.training.outputs import gives_probabilities, last_operation
 
-CLASSES, BINARY, REGRESSION = "classes", "binary", "regression"
 # The logarithm of less is more than float32 tells apart from a probability of 0.
 _TINY = 1e-7
 
@@ -50,7 +51,7 @@ def teacher_output(
     values: np.ndarray,
     *,
     labels: np.ndarray | None,
-    saved_loss: str | None,
+    saved_loss: Any,
     loss: str,
 ) -> OutputKind:
     """Tells what a teacher's output is: by its graph, then by labels, then by its own loss.
@@ -60,7 +61,7 @@ def teacher_output(
       output: Its name.
       values: `[rows, ...]`, what it gave for real rows.
       labels: Labels of some rows; None where there are none.
-      saved_loss: Name of the loss that the teacher was compiled with, if it is known.
+      saved_loss: What the teacher was compiled with as its loss; None where that is not known.
       loss: The Distiller's loss.
 
     Raises:
@@ -75,14 +76,15 @@ def teacher_output(
     probabilities = gives_probabilities(function, output, values)
     if probabilities and width > 1:
         return OutputKind(CLASSES, True)
-    task = _task_of_labels(labels, width) or _task_of_loss(saved_loss)
+    task = _task_of_labels(labels, width) or task_of_loss(saved_loss)
     if task is not None:
         return OutputKind(task, probabilities and task == BINARY)
     if loss == MSE:
         return OutputKind(REGRESSION, False)  # What the numbers are does not matter.
     raise ModelError(
         f"The teacher's output {output!r} ends in no softmax or sigmoid, and there is neither a "
-        "label nor a loss saved with it that would tell whether it is logits or a regression. "
+        "label nor a known loss saved with it that would tell whether it is logits or a "
+        "regression. "
         f"Give `label_key`, or loss='mse', which takes it as it is. Received: loss={loss!r}."
     )
 
@@ -98,11 +100,3 @@ def _task_of_labels(labels: np.ndarray | None, width: int) -> str | None:
     if whole and set(np.unique(labels)) <= {0, 1}:
         return CLASSES if (labels.sum(-1) == 1).all() else BINARY
     return REGRESSION
-
-
-def _task_of_loss(name: str | None) -> str | None:
-    if name is None:
-        return None
-    if "categorical_crossentropy" in name:
-        return CLASSES
-    return BINARY if "binary_crossentropy" in name else REGRESSION

@@ -53,6 +53,7 @@ def kind(tmp_path, activation, *, width=3, labels=None, saved_loss=None, loss="k
         ),
         (tf.identity, {"saved_loss": "binary_crossentropy"}, OutputKind(BINARY, False)),
         (tf.identity, {"saved_loss": "mean_squared_error"}, OutputKind(REGRESSION, False)),
+        (tf.identity, {"saved_loss": "BinaryFocalCrossentropy"}, OutputKind(BINARY, False)),
         (tf.identity, {"loss": "mse"}, OutputKind(REGRESSION, False)),
     ],
 )
@@ -62,9 +63,10 @@ def test_the_graph_decides_then_labels_then_the_teachers_own_loss(
     assert kind(tmp_path, activation, **given) == expected
 
 
-def test_numbers_of_unknown_meaning_are_refused_with_both_remedies(tmp_path):
+@pytest.mark.parametrize("saved_loss", [None, "hinge", lambda labels, outputs: outputs])
+def test_numbers_of_unknown_meaning_are_refused_with_both_remedies(tmp_path, saved_loss):
     with pytest.raises(ModelError, match=r"'scores'.*Give `label_key`, or loss='mse'"):
-        kind(tmp_path, tf.identity)
+        kind(tmp_path, tf.identity, saved_loss=saved_loss)
 
 
 @pytest.mark.parametrize(("task", "squash"), [(CLASSES, tf.nn.softmax), (BINARY, tf.sigmoid)])
