@@ -91,7 +91,8 @@ def make_job(
 
     Raises:
       ParameterError: A layer of a feature pair does not exist.
-      ExamplesError: The rows lack what the teacher reads, or no row has the label.
+      ExamplesError: The rows lack what the teacher reads, no row has the label, or labels do not
+        fit what the teacher gives.
       ModelError: No function of the teacher can be asked, or what its output is cannot be told.
     """
     keras, why_not_keras = _keras(source.model_dir)
@@ -102,7 +103,7 @@ def make_job(
     if settings.label_key is not None:
         source = _with_a_label(source, examples, settings.label_key)
         read = functools.partial(read_labels, source.sample.rows, source, settings.label_key)
-        reader = read(classes=True)
+        reader = read(classes=False)
     function = choose_function(source, settings.signature_name)
     output = next(iter(function.outputs))
     rows = source.read(source.sample.rows, function)

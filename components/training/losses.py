@@ -115,11 +115,12 @@ def infer_loss(outputs: np.ndarray, labels: np.ndarray, probabilities: bool) -> 
         if not probabilities:
             return "mean_squared_error"
     raise UntrainableError(
-        f"No loss follows from labels {_shown(labels)} and outputs {_shown(outputs)}. {_REMEDY}"
+        f"No loss follows from labels {shown(labels)} and outputs {shown(outputs)}. {_REMEDY}"
     )
 
 
-def _shown(values: np.ndarray) -> str:
+def shown(values: np.ndarray) -> str:
+    """Describes numbers for a message: their type, shape and range."""
     return (
         f"{values.dtype.name} {('rows', *values.shape[1:])} in "
         f"[{values.min():.3g}, {values.max():.3g}]"

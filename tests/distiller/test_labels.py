@@ -4,12 +4,14 @@ import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 from support import models, rows
 from support.transform import write_transform_graph
 
 from tfx_shrink.distiller.distill import distill
 from tfx_shrink.distiller.lessons import make_lessons
 from tfx_shrink.distiller.objective import HAS_LABEL, LABEL
+from tfx_shrink.distiller.outputs import REGRESSION, OutputKind
 from tfx_shrink.distiller.soft_targets import unpack, write_soft_targets
 from tfx_shrink.errors import ExamplesError
 from tfx_shrink.examples.files import read_rows
@@ -62,6 +64,18 @@ def test_a_number_that_is_not_finite_is_no_label(job, tmp_path):
     labels = [[float(c), np.nan][n % 2] for n, c in enumerate(CLASSES)]
     made = job("keras", write(tmp_path / "rows" / "0", labels))
     assert [there for _, there in known(made, tmp_path)] == [True, False] * 30
+
+
+@pytest.mark.parametrize("loss", ["mse", tf_keras.losses.Huber()])
+def test_numbers_of_a_regression_are_labels_though_they_look_like_yes_and_no(job, tmp_path, loss):
+    x = tf_keras.Input([models.WIDTH], name="x")
+    teacher = tf_keras.Model(x, tf_keras.layers.Dense(1)(x))
+    teacher.compile("adam", loss)
+    teacher.save(str(tmp_path / "teacher"), save_format="tf")
+    labels = [int(c > 0) * 2 - 1 for c in CLASSES]
+    made = job(str(tmp_path / "teacher"), write(tmp_path / "rows" / "0", labels))
+    assert made.kind == OutputKind(REGRESSION, False)
+    assert known(made, tmp_path) == [(label, True) for label in labels]
 
 
 def test_a_label_that_no_row_has_is_refused(job, tmp_path, raw_graph):
