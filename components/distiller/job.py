@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from tfx_shrink.distiller.outputs import REGRESSION, OutputKind, teacher_output
+from tfx_shrink.distiller.outputs import OutputKind, teacher_output
 from tfx_shrink.distiller.settings import Settings
 from tfx_shrink.distiller.soft_targets import LabelReader, TargetSpec, read_labels
 from tfx_shrink.distiller.teacher import OUTPUT, Teacher, TeacherSpec, choose_function
@@ -103,7 +103,7 @@ def make_job(
     if settings.label_key is not None:
         source = _with_a_label(source, examples, settings.label_key)
         read = functools.partial(read_labels, source.sample.rows, source, settings.label_key)
-        reader = read(classes=False)
+        reader = read(num_classes=None)
     function = choose_function(source, settings.signature_name)
     output = next(iter(function.outputs))
     rows = source.read(source.sample.rows, function)
@@ -121,6 +121,7 @@ def make_job(
         function.name,
         output,
         kind,
+        kind.num_classes(values.shape[1:]),
         layers,
         source.sample,
         source.transform_graph,
@@ -130,7 +131,7 @@ def make_job(
     answers = Teacher(spec).answer_rows(source.sample.rows[-2:])
     label = None
     if reader is not None:
-        reader = read(classes=kind.task != REGRESSION)
+        reader = read(num_classes=spec.num_classes)
         some, _ = reader(tf.constant(source.sample.rows))
         label = tf.TensorSpec(some.shape[1:], some.dtype)
     return Job(

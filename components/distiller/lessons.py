@@ -13,6 +13,7 @@ from tfx_shrink.distiller.soft_targets import unpack, write_soft_targets
 from tfx_shrink.errors import ExamplesError
 from tfx_shrink.examples.batches import batch_size as fixed_batch_size
 from tfx_shrink.examples.files import list_files
+from tfx_shrink.examples.labels import labels_that_count
 from tfx_shrink.proof.source import reads_serialized
 from tfx_shrink.training.data import TrainingData, given_training_data, shuffled_batches
 
@@ -58,7 +59,7 @@ def make_lessons(
     decode = job.source.decoder({**({} if serialized else job.function.inputs), **inputs})
 
     def to_be_taught(rows: tf.Tensor) -> tuple[Any, Any]:
-        labels, there = (None, None) if job.read_labels is None else job.read_labels(rows)
+        labels, there = job.read_labels(rows) if job.read_labels else (None, None)
         features = {**decode(rows), **dict.fromkeys(serialized, rows)}
         return features, _known(rows, labels, there)
 
@@ -80,7 +81,7 @@ def given_lessons(job: Job) -> TrainingData:
             f"{dataset.element_spec}."
         )
     return given_training_data(
-        dataset.map(lambda features, label: (features, _known(label, label, None))),
+        dataset.map(lambda features, label: (features, _given(label, job.teacher.num_classes))),
         job.settings.num_steps,
     )
 
@@ -90,6 +91,8 @@ def _known(
 ) -> dict[str, tf.Tensor]:
     if labels is None:
         return {HAS_LABEL: tf.zeros(tf.shape(rows)[:1], tf.bool)}
-    if there is None:
-        there = tf.ones(tf.shape(rows)[:1], tf.bool)
     return {LABEL: labels, HAS_LABEL: there}
+
+
+def _given(labels: tf.Tensor, num_classes: int | None) -> dict[str, tf.Tensor]:
+    return {LABEL: labels, HAS_LABEL: labels_that_count(labels, None, num_classes)}

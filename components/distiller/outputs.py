@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,16 @@ class OutputKind:
         if not self.probabilities:
             return "linear"
         return "softmax" if self.task == CLASSES else "sigmoid"
+
+    def num_classes(self, answer_shape: Sequence[int]) -> int | None:
+        """Returns of how many classes a label is one; None where it is any number.
+
+        Args:
+          answer_shape: Shape of the output for one row.
+        """
+        if self.task == REGRESSION:
+            return None
+        return answer_shape[-1] if self.task == CLASSES else 2
 
     def logits(self, values: tf.Tensor) -> tf.Tensor:
         """Returns the logits of outputs; of a softmax, those whose exponentials sum to 1."""

@@ -34,6 +34,7 @@ class TeacherSpec:
       function: Name of the function that is asked.
       output: Name of its output.
       kind: What that output is.
+      num_classes: Of how many classes a label of it is one; None where it is any number.
       layers: Names of layers whose outputs are wanted too; Keras must be able to load the model.
       sample: Some of the rows, which show what they hold.
       transform_graph: Transform's output directory, or None.
@@ -45,6 +46,7 @@ class TeacherSpec:
     function: str
     output: str
     kind: OutputKind
+    num_classes: int | None
     layers: tuple[str, ...]
     sample: Sample
     transform_graph: str | None

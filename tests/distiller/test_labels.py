@@ -9,7 +9,7 @@ from support import models, rows
 from support.transform import write_transform_graph
 
 from tfx_shrink.distiller.distill import distill
-from tfx_shrink.distiller.lessons import make_lessons
+from tfx_shrink.distiller.lessons import _given, make_lessons
 from tfx_shrink.distiller.objective import HAS_LABEL, LABEL
 from tfx_shrink.distiller.outputs import REGRESSION, OutputKind
 from tfx_shrink.distiller.soft_targets import unpack, write_soft_targets
@@ -52,6 +52,46 @@ def test_a_missing_label_and_one_of_minus_1_are_no_labels(job, tmp_path):
     labels = [(int(c), None, -1)[n % 3] for n, c in enumerate(CLASSES)]
     made = job("keras", write(tmp_path / "rows" / "0", labels))
     assert known(made, tmp_path) == expected(labels)
+
+
+def test_a_float_label_of_minus_1_is_no_label(job, tmp_path):
+    labels = [(float(c), -1.0)[n % 2] for n, c in enumerate(CLASSES)]
+    made = job("keras", write(tmp_path / "rows" / "0", labels))
+    assert known(made, tmp_path) == expected(labels)
+
+
+def test_a_label_of_no_class_is_refused_with_both_sides(job, tmp_path):
+    labels = [int(c) + (n == 5) * 7 for n, c in enumerate(CLASSES)]
+    words = r"int64 \('rows',\) in \[0, [789]\] do not fit .*\('rows', 3\).*soft targets alone"
+    with pytest.raises(ExamplesError, match=words):
+        job("keras", write(tmp_path / "rows" / "0", labels))
+
+
+@pytest.mark.parametrize("kind", [int, float])
+def test_a_label_of_no_class_that_no_sampled_row_has_is_no_label(job, tmp_path, kind):
+    labels = [kind(c) for c in CLASSES[:58]] + [kind(3), kind(9)]
+    made = job("keras", write(tmp_path / "rows" / "0", labels), sampled=20)
+    assert [there for _, there in known(made, tmp_path)] == [True] * 58 + [False] * 2
+
+
+@pytest.mark.parametrize("teacher_pass", ["cached", "in_step"])
+def test_rows_of_no_class_are_learned_from_as_rows_without_a_label_on_every_path(
+    job, tmp_path, teacher_pass
+):
+    labels = [int(c) for c in CLASSES[:56]] + [-1, 3, None, 1]
+    path = write(tmp_path / "rows" / "0", labels)
+    made = job("keras", path, sampled=20, teacher_pass=teacher_pass)
+    lessons = make_lessons(made, {"x": models.spec()}, [path], str(tmp_path / "s"), beam.Pipeline)
+    has = [batch[HAS_LABEL].numpy() for _, batch in lessons.from_epoch(0).take(2)]
+    assert np.concatenate(has).sum() == 57
+
+
+def test_labels_of_an_input_fn_follow_the_same_rule():
+    known = _given(tf.constant([0.0, -1.0, 2.0, 3.0, np.nan]), 3)
+    assert known[HAS_LABEL].numpy().tolist() == [True, False, True, False, False]
+    assert _given(tf.constant([-1, 7]), None)[HAS_LABEL].numpy().all()
+    several = _given(tf.constant([[0, 1, 1], [0, -1, 1]]), 2)
+    assert several[HAS_LABEL].numpy().tolist() == [True, False]
 
 
 def test_a_label_that_no_sampled_row_has_is_found(job, tmp_path):
