@@ -20,6 +20,7 @@ from tfx_shrink.examples.files import list_files, read_rows
 from tfx_shrink.proof.source import Source
 from tfx_shrink.saved_model.functions import ServedFunction
 from tfx_shrink.saved_model.weights import list_weights
+from tfx_shrink.training.data import TrainingData, given_training_data, some_batches
 from tfx_shrink.training.keras_models import LoadedKeras, load_keras
 
 
@@ -39,6 +40,8 @@ class Job:
       teacher: How a worker asks it.
       targets: What a record of soft targets holds.
       read_labels: Reads labels of serialized rows; None where there are none.
+      given: Batches of `(features by name, label)` of user code's `input_fn`; None where there is
+        none.
     """
 
     source: Source
@@ -52,6 +55,7 @@ class Job:
     teacher: TeacherSpec
     targets: TargetSpec
     read_labels: LabelReader | None
+    given: TrainingData | None
 
     @property
     def transform_output(self) -> Any:
@@ -60,13 +64,24 @@ class Job:
         return None if graph is None else tft.TFTransformOutput(graph)
 
     def rows_for(self, inputs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
-        """Returns the sampled rows as a student with these inputs reads them.
+        """Returns some rows as a student with these inputs reads them.
 
         Raises:
           ExamplesError: They lack one of them.
         """
+        if self.given is not None:
+            return self._given_rows(inputs)
         features = self.source.decoder(inputs)(tf.constant(self.source.sample.rows))
         return {name: value.numpy() for name, value in features.items()}
+
+    def _given_rows(self, inputs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
+        batches = [features for features, _ in some_batches(self.given)]
+        if missing := sorted(inputs.keys() - batches[0].keys()):
+            raise ExamplesError(
+                f"The student reads {sorted(inputs)}; `input_fn` gives {sorted(batches[0])}: "
+                f"{missing} are missing."
+            )
+        return {name: np.concatenate([batch[name] for batch in batches]) for name in inputs}
 
     @property
     def teacher_parameters(self) -> int:
@@ -91,8 +106,8 @@ def make_job(
 
     Raises:
       ParameterError: A layer of a feature pair does not exist.
-      ExamplesError: The rows lack what the teacher reads, no row has the label, or labels do not
-        fit what the teacher gives.
+      ExamplesError: The rows lack what the teacher reads, no row has the label, labels do not fit
+        what the teacher gives, or an `input_fn` gives no batches of features and label.
       ModelError: No function of the teacher can be asked, or what its output is cannot be told.
     """
     keras, why_not_keras = _keras(source.model_dir)
@@ -104,6 +119,9 @@ def make_job(
         source = _with_a_label(source, examples, settings.label_key)
         read = functools.partial(read_labels, source.sample.rows, source, settings.label_key)
         reader = read(num_classes=None)
+    given = None
+    if "input_fn" in functions:
+        given = _given_batches(functions["input_fn"], source, settings, examples)
     function = choose_function(source, settings.signature_name)
     output = next(iter(function.outputs))
     rows = source.read(source.sample.rows, function)
@@ -112,7 +130,7 @@ def make_job(
         function,
         output,
         values,
-        labels=None if reader is None else _labels(reader, source),
+        labels=_labels(reader, source, given),
         saved_loss=None if keras is None else getattr(keras.model, "loss", None),
         loss=settings.loss,
     )
@@ -146,6 +164,7 @@ def make_job(
         teacher=spec,
         targets=TargetSpec({name: value.shape[1:] for name, value in answers.items()}, label),
         read_labels=reader,
+        given=given,
     )
 
 
@@ -201,6 +220,30 @@ def _with_a_label(source: Source, examples: Sequence[str], label_key: str) -> So
     )
 
 
-def _labels(reader: LabelReader, source: Source) -> np.ndarray:
+def _given_batches(
+    input_fn: Callable[..., Any], source: Source, settings: Settings, examples: Sequence[str]
+) -> TrainingData:
+    graph = source.transform_graph
+    transform_output = None if graph is None else tft.TFTransformOutput(graph)
+    dataset = input_fn(list_files(examples), transform_output, settings.batch_size)
+    spec = dataset.element_spec
+    pair = isinstance(spec, tuple) and len(spec) == 2
+    if not pair or not isinstance(spec[1], tf.TensorSpec):
+        raise ExamplesError(
+            "`input_fn` must return batches of (features by name, label). Received batches of "
+            f"{spec}."
+        )
+    return given_training_data(dataset, settings.num_steps)
+
+
+def _labels(
+    reader: LabelReader | None, source: Source, given: TrainingData | None
+) -> np.ndarray | None:
+    """Labels of some rows as they stand."""
+    if given is not None:
+        labels = np.concatenate([label.numpy() for _, label in some_batches(given)])
+        return labels.astype(np.int64) if labels.dtype == bool else labels
+    if reader is None:
+        return None
     labels, there = reader(tf.constant(source.sample.rows))
     return labels.numpy()[there.numpy()]

@@ -120,7 +120,8 @@ def _kind(
         f"The teacher's output {output!r} ends in no softmax or sigmoid, and there is neither a "
         "label nor a known loss saved with it that would tell whether it is logits or a "
         "regression. "
-        f"Give `label_key`, or loss='mse', which takes it as it is. Received: loss={loss!r}."
+        "Give labels that tell, by `label_key` or an `input_fn`, or loss='mse', which takes it as "
+        f"it is. Received: loss={loss!r}."
     )
 
 

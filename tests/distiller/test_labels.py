@@ -9,12 +9,13 @@ from support import models, rows
 from support.transform import write_transform_graph
 
 from tfx_shrink.distiller.distill import distill
-from tfx_shrink.distiller.lessons import _given, make_lessons
+from tfx_shrink.distiller.lessons import given_lessons, make_lessons
 from tfx_shrink.distiller.objective import HAS_LABEL, LABEL
 from tfx_shrink.distiller.outputs import REGRESSION, OutputKind
 from tfx_shrink.distiller.soft_targets import unpack, write_soft_targets
-from tfx_shrink.errors import ExamplesError
+from tfx_shrink.errors import ExamplesError, ModelError
 from tfx_shrink.examples.files import read_rows
+from tfx_shrink.examples.labels import labels_that_count
 
 X = models.features(60)["x"]
 CLASSES = X[:, : models.CLASSES].argmax(1)
@@ -86,12 +87,54 @@ def test_rows_of_no_class_are_learned_from_as_rows_without_a_label_on_every_path
     assert np.concatenate(has).sum() == 57
 
 
-def test_labels_of_an_input_fn_follow_the_same_rule():
-    known = _given(tf.constant([0.0, -1.0, 2.0, 3.0, np.nan]), 3)
-    assert known[HAS_LABEL].numpy().tolist() == [True, False, True, False, False]
-    assert _given(tf.constant([-1, 7]), None)[HAS_LABEL].numpy().all()
-    several = _given(tf.constant([[0, 1, 1], [0, -1, 1]]), 2)
-    assert several[HAS_LABEL].numpy().tolist() == [True, False]
+def gives(labels):
+    """An `input_fn` of rows with these labels."""
+
+    def input_fn(files, tf_transform_output, batch_size):
+        count = len(labels)
+        return tf.data.Dataset.from_tensor_slices(({"x": X[:count]}, labels)).batch(batch_size)
+
+    return {"label_key": None, "teacher_pass": "in_step", "functions": {"input_fn": input_fn}}
+
+
+@pytest.mark.parametrize(
+    ("labels", "counts"),
+    [
+        ([0.0, -1.0, 2.0, np.nan], [True, False, True, False]),
+        ([0, -1, 2, 1], [True, False, True, True]),
+        (np.eye(3), [True] * 3),
+    ],
+)
+def test_labels_of_an_input_fn_follow_the_same_rule(job, labels, counts):
+    made = job("keras", **gives(labels))
+    _, batch = next(iter(given_lessons(made, made.given).from_epoch(0)))
+    assert batch[HAS_LABEL].numpy().tolist() == counts
+
+
+def test_a_label_of_no_class_from_an_input_fn_is_refused_or_past_the_sample_no_label(job):
+    with pytest.raises(ExamplesError, match=r"in \[0, 3\] do not fit .*\('rows', 3\)"):
+        job("keras", **gives([0, 1, 3]))
+    counts = labels_that_count(tf.constant([0, 3]), None, job("keras").teacher.num_classes)
+    assert counts.numpy().tolist() == [True, False]
+
+
+def test_labels_of_an_input_fn_tell_what_logits_are(job, tmp_path):
+    def serve(x):
+        return {"scores": x[:, :3] * 2}
+
+    teacher = models.save_functions(tmp_path, serving_default=(serve, {"x": models.spec()}))
+    assert job(teacher, **gives([0, 2, 1])).kind == OutputKind("classes", False)
+    with pytest.raises(ModelError, match=r"`label_key` or an `input_fn`"):
+        job(teacher, **gives([-1, -1]))
+
+
+def test_batches_without_a_label_are_refused(job):
+    def input_fn(files, tf_transform_output, batch_size):
+        return tf.data.Dataset.from_tensors({"x": X})
+
+    given = {**gives([0]), "functions": {"input_fn": input_fn}}
+    with pytest.raises(ExamplesError, match=r"batches of \(features by name, label\)"):
+        job("keras", **given)
 
 
 def test_a_label_that_no_sampled_row_has_is_found(job, tmp_path):

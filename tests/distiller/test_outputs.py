@@ -92,7 +92,9 @@ def test_the_graph_decides_then_the_teachers_own_loss_then_labels(
 
 @pytest.mark.parametrize("saved_loss", [None, "hinge", lambda labels, outputs: outputs])
 def test_numbers_of_unknown_meaning_are_refused_with_both_remedies(tmp_path, saved_loss):
-    with pytest.raises(ModelError, match=r"'scores'.*Give `label_key`, or loss='mse'"):
+    with pytest.raises(
+        ModelError, match=r"'scores'.*Give labels .*`label_key` or an `input_fn`, or loss='mse'"
+    ):
         kind(tmp_path, tf.identity, saved_loss=saved_loss)
 
 
