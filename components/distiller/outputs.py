@@ -12,7 +12,7 @@ from tfx_shrink.distiller.settings import MSE
 from tfx_shrink.errors import ExamplesError, ModelError
 from tfx_shrink.saved_model.functions import ServedFunction
 from tfx_shrink.training.losses import BINARY, CLASSES, REGRESSION, shown, task_of_loss
-from tfx_shrink.training.outputs import gives_probabilities, last_operation
+from tfx_shrink.training.outputs import gives_probabilities, last_operation, sum_to_1
 
 # The logarithm of less is more than float32 tells apart from a probability of 0.
 _TINY = 1e-7
@@ -30,14 +30,18 @@ class OutputKind:
     Attributes:
       task: `"classes"`, one of several; `"binary"`, each number for itself; or `"regression"`.
       probabilities: Whether it went through a softmax or a sigmoid.
+      logarithms: Whether it is the logarithms of a softmax, which are logits of a certain sum.
     """
 
     task: str
     probabilities: bool
+    logarithms: bool = False
 
     @property
     def activation(self) -> str:
-        """Name of the Keras activation that makes it of logits."""
+        """Name of the activation that makes it of logits."""
+        if self.logarithms:
+            return "log_softmax"
         if not self.probabilities:
             return "linear"
         return "softmax" if self.task == CLASSES else "sigmoid"
@@ -107,8 +111,11 @@ def _kind(
     if last == "Sigmoid":
         return OutputKind(BINARY, True)
     probabilities = gives_probabilities(function, output, values)
-    if probabilities and values.ndim > 1 and values.shape[-1] > 1:
+    several = values.ndim > 1 and values.shape[-1] > 1
+    if probabilities and several:
         return OutputKind(CLASSES, True)
+    if last == "LogSoftmax" or (several and values.max() <= 0 and sum_to_1(np.exp(values))):
+        return OutputKind(CLASSES, False, logarithms=True)
     task = task_of_loss(saved_loss)
     if task is None and labels is not None:
         task = _task_of_labels(labels, values)

@@ -69,9 +69,9 @@ def build_student(
 
     Args:
       build: Makes an uncompiled Functional or Sequential model.
-      kind: What the teacher's output is. A student that ends in logits is given the softmax or
-        sigmoid that the teacher has; one that ends in such an activation gives its logits to
-        training.
+      kind: What the teacher's output is. A student that ends in logits is given the softmax, its
+        logarithm or the sigmoid that the teacher has; one that ends in a softmax or sigmoid gives
+        its logits to training, but for a regression, whose numbers may go through a sigmoid.
       answer_shape: Shape of the teacher's answer to one row.
       seed: Of the student's first weights.
 
@@ -96,10 +96,14 @@ def build_student(
             f"shape {answer_shape}; the student's, of layer {_last(built).name!r}, has {shape}."
         )
     body = _without_activation(built, kind)
-    if not kind.probabilities:
+    if kind.activation == "linear":
         return Student(body, body)
     name = f"{_last(built).name}_{kind.activation}"
-    outputs = tf_keras.layers.Activation(kind.activation, dtype="float32", name=name)(body.output)
+    # Keras cannot load its own log_softmax again, but TensorFlow's as a layer.
+    own = "linear" if kind.logarithms else kind.activation
+    outputs = tf_keras.layers.Activation(own, dtype="float32", name=name)(body.output)
+    if kind.logarithms:
+        outputs = tf.nn.log_softmax(outputs)
     return Student(body, tf_keras.Model(body.inputs, outputs, name=built.name))
 
 
@@ -213,7 +217,7 @@ def _without_activation(network: tf_keras.Model, kind: OutputKind) -> tf_keras.M
             "The student must not end in a model of its own, whose softmax would not be seen: "
             f"call its layers instead. Received: {last.name!r}."
         )
-    if activation not in _PROBABILITIES:
+    if activation not in _PROBABILITIES or (kind.task, activation) == (REGRESSION, "sigmoid"):
         return network
     expected = "softmax" if kind.task == CLASSES else "sigmoid"
     if activation != expected:

@@ -69,7 +69,7 @@ def test_the_record_holds_quality_control_and_early_stopping(whole):
         assert difference["half_of_95_percent_interval"] >= 0
     assert sorted(step["training"]) == ["control", "student"]
     assert step["training"]["student"]["early_stopping"]["best_epoch"] in (1, 2)
-    assert step["output"] == {"task": "classes", "probabilities": True}
+    assert step["output"] == {"task": "classes", "probabilities": True, "logarithms": False}
     assert step["loss_taken"] == "kl"
     assert not step["student_is_larger"]
     assert step["parameters"]["temperature"] == 4.0
@@ -217,7 +217,7 @@ def test_a_teacher_of_public_module_files_is_distilled_through_a_student_fn(
     )
     assert signature_types(out) == signature_types(saved("public"))
     # The teacher serves logits, so its student does, though it ends in a softmax.
-    assert done.facts["output"] == {"task": "classes", "probabilities": False}
+    assert done.facts["output"]["probabilities"] is False
     raw = models.public_features(8, seed=1)
     served = tf.saved_model.load(out).signatures["serving_default"](
         examples=tf.constant(rows.examples(raw))

@@ -32,6 +32,13 @@ def kind(tmp_path, activation, *, width=3, labels=None, saved_loss=None, loss="k
     ("activation", "given", "expected"),
     [
         (tf.nn.softmax, {}, OutputKind(CLASSES, True)),
+        (tf.nn.log_softmax, {}, OutputKind(CLASSES, False, logarithms=True)),
+        (
+            lambda x: x - tf.reduce_logsumexp(x, -1, keepdims=True),
+            {"labels": [0, 2, 1]},
+            OutputKind(CLASSES, False, logarithms=True),
+        ),
+        (lambda x: -tf.abs(x), {"labels": [0, 2, 1]}, OutputKind(CLASSES, False)),
         (tf.sigmoid, {"width": 1}, OutputKind(BINARY, True)),
         (tf.sigmoid, {}, OutputKind(BINARY, True)),
         # A softmax that is written by hand.

@@ -9,6 +9,7 @@ from support import models
 from tfx_shrink.distiller.outputs import BINARY, CLASSES, REGRESSION, OutputKind
 from tfx_shrink.distiller.student import build_student, narrow, require_logits
 from tfx_shrink.errors import ModelError, ParameterError
+from tfx_shrink.training.keras_models import load_keras
 
 layers = tf_keras.layers
 X = models.features(12)["x"]
@@ -74,6 +75,23 @@ def test_a_student_of_binary_answers_serves_the_same_kind_as_its_teacher(activat
     np.testing.assert_allclose(student.body(X), logits, atol=1e-5)
     served = tf.sigmoid(logits) if probabilities else logits
     np.testing.assert_allclose(student.network(X), served, atol=1e-5)
+
+
+@pytest.mark.parametrize("end", ["logits", "dense_softmax"])
+def test_a_student_of_a_log_softmax_serves_logarithms_and_keras_loads_it(end, tmp_path):
+    kind = OutputKind(CLASSES, False, logarithms=True)
+    student = build_student(SOFTMAX[end](), kind, (3,), 0)
+    student.network.save(str(tmp_path), save_format="tf")
+    logits = build_student(SOFTMAX["logits"](), OutputKind(CLASSES, False), (3,), 0).body(X)
+    np.testing.assert_allclose(student.body(X), logits, atol=1e-5)
+    for network in (student.network, load_keras(str(tmp_path)).network):
+        np.testing.assert_allclose(network(X), tf.nn.log_softmax(logits), atol=1e-5)
+
+
+def test_a_regression_may_end_in_a_sigmoid_which_is_part_of_its_answer():
+    student = build_student(ending(dense("sigmoid")), OutputKind(REGRESSION, False), (3,), 0)
+    logits = build_student(ending(dense()), OutputKind(REGRESSION, False), (3,), 0).body(X)
+    np.testing.assert_allclose(student.network(X), tf.sigmoid(logits), atol=1e-5)
 
 
 def test_a_regression_is_served_as_it_is_trained():
