@@ -18,10 +18,11 @@ from tfx_shrink.examples.batches import run_in_batches
 from tfx_shrink.examples.decode import feature_kinds, shortened
 from tfx_shrink.examples.files import list_files, read_rows
 from tfx_shrink.proof.source import Source
-from tfx_shrink.saved_model.functions import ServedFunction
+from tfx_shrink.saved_model.functions import CALL_FUNCTION, ServedFunction
 from tfx_shrink.saved_model.weights import list_weights
 from tfx_shrink.training.data import TrainingData, given_training_data, some_batches
 from tfx_shrink.training.keras_models import LoadedKeras, load_keras
+from tfx_shrink.training.losses import shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +109,8 @@ def make_job(
       ParameterError: A layer of a feature pair does not exist.
       ExamplesError: The rows lack what the teacher reads, no row has the label, labels do not fit
         what the teacher gives, or an `input_fn` gives no batches of features and label.
-      ModelError: No function of the teacher can be asked, or what its output is cannot be told.
+      ModelError: No function of the teacher can be asked, what its output is cannot be told, or it
+        does not answer as the layers of a feature pair do.
     """
     keras, why_not_keras = _keras(source.model_dir)
     layers = tuple(settings.feature_pairs or {})
@@ -126,6 +128,8 @@ def make_job(
     output = next(iter(function.outputs))
     rows = source.read(source.sample.rows, function)
     values = run_in_batches(function.call_arrays, rows, function.inputs)[output]
+    if layers and keras is not None:
+        _require_network(keras, function, rows, values)
     kind = teacher_output(
         function,
         output,
@@ -194,6 +198,29 @@ def _check_layers(
             f"`feature_pairs` must name layers of the teacher, which has {known}. "
             f"Received: {unknown}."
         )
+
+
+def _require_network(
+    keras: LoadedKeras, function: ServedFunction, rows: Mapping[str, np.ndarray], values: np.ndarray
+) -> None:
+    """Checks that a function answers as the network does whose layers are asked with it."""
+    network, difference = keras.network, "other inputs"
+    if set(network.input_names) <= rows.keys():
+
+        def call(batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
+            given = {name: batch[name] for name in network.input_names}
+            return {OUTPUT: network(given, training=False)}
+
+        own = run_in_batches(call, rows, function.inputs)[OUTPUT]
+        if own.shape == values.shape and np.allclose(own, values, 1e-3, 1e-4, equal_nan=True):
+            return
+        difference = f"outputs {shown(values)} where the network gives {shown(own)}"
+    raise ModelError(
+        f"loss='feature' asks layers of the Keras model together with its output, and "
+        f"{function.name} has {difference}. Learn from the model's own call function "
+        f"(signature_name={CALL_FUNCTION!r}, on rows that it reads), or use loss='kl' or "
+        "loss='mse'."
+    )
 
 
 def _with_a_label(source: Source, examples: Sequence[str], label_key: str) -> Source:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 from support import models
 
 from tfx_shrink.distiller.outputs import CLASSES, OutputKind
@@ -62,6 +63,38 @@ def test_layers_of_a_keras_teacher_are_answered_too(job):
     answers = Teacher(made.teacher).answer_rows(made.source.sample.rows[:5])
     assert answers["dense_1"].shape == (5, 64)
     assert (answers["dense_1"] >= 0).all()  # After its ReLU.
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A Keras model of logits, with signatures that add a softmax, or take raw Examples."""
+    x = tf_keras.Input([models.WIDTH], name="x")
+    hidden = tf_keras.layers.Dense(8, "relu", name="hidden")(x)
+    model = tf_keras.Model(x, tf_keras.layers.Dense(3, name="top")(hidden))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, models.WIDTH], name="x")])
+    def softmax(x):
+        return {"scores": tf.nn.softmax(model(x))}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def raw(examples):
+        spec = {"x": tf.io.FixedLenFeature([models.WIDTH], tf.float32)}
+        return {"scores": model(tf.io.parse_example(examples, spec)["x"])}
+
+    directory = str(tmp_path_factory.mktemp("finished") / "model")
+    model.save(directory, save_format="tf", signatures={"serving_default": softmax, "raw": raw})
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("serving_default", "outputs .*network gives"), ("raw", "other inputs")]
+)
+def test_layers_are_not_asked_beside_another_functions_output(job, finished, name, words):
+    pairs = {"loss": "feature", "feature_pairs": {"hidden": "h"}}
+    with pytest.raises(ModelError, match=f"{name} has {words}.*signature_name='__call__'"):
+        job(finished, signature_name=name, **pairs)
+    assert job(finished, **pairs).kind == OutputKind(CLASSES, False)
+    assert job(finished, signature_name=name).kind.task == CLASSES
 
 
 def test_rows_that_lack_what_the_teacher_reads_are_refused_function_by_function(job, tmp_path):
