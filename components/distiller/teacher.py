@@ -1,6 +1,7 @@
 """The teacher: which of its functions is asked, and its answers as soft targets."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -108,7 +109,12 @@ class Teacher:
             tensors = {name: tf.constant(batch[name], self.inputs[name].dtype) for name in batch}
             return {name: value.numpy() for name, value in self._traced(tensors).items()}
 
-        return run_in_batches(call, self._source.read(list(rows), self._function), self.inputs)
+        return run_in_batches(call, self._read(list(rows)), self.inputs)
+
+    @functools.cached_property
+    def _read(self) -> Callable[[list[bytes]], dict[str, np.ndarray]]:
+        # Kept, for it may hold a transform graph; a teacher that sees batches needs none.
+        return self._source.reader(self._function)
 
 
 def choose_function(source: Source, name: str | None) -> ServedFunction:
