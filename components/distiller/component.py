@@ -255,7 +255,9 @@ def _check(parameters: dict[str, Any], student: Any, *, has_module: bool, evalua
         known["label_key"] = "label"
     if "loss" in later and known.get("feature_pairs"):
         known["loss"] = "feature"
-    Settings(**known).check(auto=student == AUTO, evaluates=evaluates)
+    Settings(**known).check(
+        auto=student == AUTO, has_input_fn=None if has_module else False, evaluates=evaluates
+    )
 
 
 def _check_student(student: Any, has_module: bool) -> None:
