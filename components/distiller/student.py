@@ -158,6 +158,8 @@ def require_logits(student: Student, kind: OutputKind, rows: Mapping[str, np.nda
 def narrow(job: Job, width: float) -> tf_keras.Model:
     """Builds the teacher's network again, with hidden layers of another width and new weights.
 
+    Frozen layers keep their weights where their width stays; else they learn anew, unfrozen.
+
     Args:
       job: The teacher.
       width: By what the number of channels of each hidden Dense and Conv layer is multiplied; at
@@ -194,9 +196,14 @@ def narrow(job: Job, width: float) -> tf_keras.Model:
 
     student = tf_keras.models.clone_model(teacher, clone_function=scaled)
     for layer in teacher.layers:
-        if layer.weights and not layer.trainable_weights:
+        if not layer.weights or layer.trainable_weights:
+            continue
+        twin = student.get_layer(layer.name)
+        if [each.shape for each in twin.weights] == [each.shape for each in layer.weights]:
             # What was measured on the rows, such as a normalization's mean, is not learned.
-            student.get_layer(layer.name).set_weights(layer.get_weights())
+            twin.set_weights(layer.get_weights())
+        else:
+            twin.trainable = True  # Frozen weights of another width do not fit.
     return student
 
 

@@ -218,6 +218,25 @@ def test_auto_copies_what_was_measured_and_learns_the_rest_anew(residual_job):
     assert np.abs(trunk[0] - trunk[1]).max() > 0.01
 
 
+def test_auto_of_a_frozen_backbone_learns_what_became_narrower(job, tmp_path):
+    x = tf_keras.Input([models.WIDTH], name="x")
+    statistics = layers.BatchNormalization(name="first", trainable=False)(x)
+    hidden = layers.Dense(8, "relu", name="frozen", trainable=False)(statistics)
+    hidden = layers.BatchNormalization(name="norm", trainable=False)(hidden)
+    teacher = tf_keras.Model(x, layers.Dense(3, "softmax", name="top")(hidden))
+    teacher.get_layer("first").set_weights([np.full(models.WIDTH, n) for n in (2.0, 3.0, 4.0, 5.0)])
+    teacher.save(str(tmp_path / "model"), save_format="tf")
+    network = narrow(job(str(tmp_path / "model")), 0.5)
+    assert network.get_layer("frozen").units == 4
+    assert {layer.name: layer.trainable for layer in network.layers if layer.weights} == {
+        "first": False,
+        "frozen": True,
+        "norm": True,
+        "top": True,
+    }
+    np.testing.assert_array_equal(network.get_layer("first").moving_mean, [4.0] * models.WIDTH)
+
+
 def test_auto_leaves_at_least_one_channel_and_the_teacher_as_it_was(residual_job):
     before = residual_job.keras.network(X).numpy()
     assert narrow(residual_job, 0.001).get_layer("inner").units == 1
