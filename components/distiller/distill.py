@@ -49,7 +49,7 @@ class Distilled:
 
     Attributes:
       student_parameters: How many weights the student has.
-      teacher_parameters: How many float weights the teacher's functions read.
+      teacher_parameters: How many weights the teacher's functions read, float or quantized.
       quality: Teacher, student and control on rows with a label that nobody trained on; empty
         where there were none.
       source: Digest and bytes of the teacher's directory.
@@ -172,7 +172,6 @@ def distill(
     if os.path.abspath(out_dir).startswith(os.path.join(os.path.abspath(teacher_dir), "")):
         raise ParameterError(f"{out_dir} lies inside {teacher_dir}, which is not changed.")
     loaded = load(teacher_dir)
-    lineage.require_order(teacher_dir, "distill")
     if transform_graph is not None:
         transform_graph_in(transform_graph)
     draw = functools.partial(

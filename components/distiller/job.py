@@ -18,7 +18,7 @@ from tfx_shrink.examples.batches import run_in_batches
 from tfx_shrink.examples.decode import feature_kinds, shortened
 from tfx_shrink.examples.files import list_files, read_rows
 from tfx_shrink.proof.source import Source
-from tfx_shrink.saved_model.functions import CALL_FUNCTION, ServedFunction
+from tfx_shrink.saved_model.functions import CALL_FUNCTION, ServedFunction, list_functions
 from tfx_shrink.saved_model.weights import list_weights
 from tfx_shrink.training.data import TrainingData, given_training_data, some_batches
 from tfx_shrink.training.keras_models import LoadedKeras, load_keras
@@ -86,9 +86,17 @@ class Job:
 
     @property
     def teacher_parameters(self) -> int:
-        """How many float weights the teacher's functions read."""
-        weights = list_weights(self.source.loaded)
-        return sum(int(weight.variable.shape.num_elements()) for weight in weights)
+        """How many weights the teacher's functions read, float or quantized to int8."""
+        loaded = self.source.loaded
+        variables = [weight.variable for weight in list_weights(loaded)]
+        quantized = {
+            id(variable.handle): variable
+            for function in list_functions(loaded)
+            for variable in function.concrete.graph.variables
+            if variable.dtype == tf.int8
+        }
+        variables += quantized.values()
+        return sum(int(variable.shape.num_elements()) for variable in variables)
 
 
 def make_job(

@@ -129,6 +129,17 @@ def test_the_chain_goes_on_through_pruner_and_quantizer(whole, labelled, tmp_pat
     assert [step["technique"] for step in lineage.read(int8)] == ["distill", "prune", "quantize"]
 
 
+def test_a_quantized_model_may_be_a_teacher(quantized, student, labelled, tmp_path):
+    teacher, _ = quantized("weight_int8")
+    out = str(tmp_path / "out")
+    done = distill(
+        teacher, out, student=student(), examples=[labelled], label_key="label", epochs=1
+    )
+    assert [step["technique"] for step in lineage.read(out)] == ["quantize", "distill"]
+    assert done.teacher_parameters > 10_000
+    assert not done.facts["student_is_larger"]
+
+
 def refused(saved, kind, labelled, tmp_path, error, words, **parameters):
     parameters = {"label_key": "label", "work_dir": str(tmp_path / "work"), **parameters}
     with pytest.raises(error, match=words):
