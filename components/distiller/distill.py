@@ -34,6 +34,7 @@ from tfx_shrink.proof.signatures import prove_signatures
 from tfx_shrink.proof.source import Source, reads_serialized
 from tfx_shrink.saved_model.functions import load
 from tfx_shrink.training.checkpoints import forget, work_key
+from tfx_shrink.training.served_alike import require_served_alike
 from tfx_shrink.training.signatures import SignatureBuilder
 from tfx_shrink.training.user_code import code_digest
 
@@ -156,6 +157,8 @@ def distill(
       PublishError: `out_dir` cannot be written.
       ModelError: There is no SavedModel, it cannot be asked, or a signature cannot be rebuilt.
       ExamplesError: There are no rows, or they lack what teacher or student read, or the label.
+      UntrainableError: The teacher's function answers the rows otherwise than its
+        `serving_default`, and `signature_name` does not ask for it.
       TrainingError: The loss is not finite.
       ProofError: The result does not run, or holds NaN.
     """
@@ -188,6 +191,11 @@ def distill(
     require_layers(first, (settings.feature_pairs or {}).values())
     require_logits(first, job.kind, job.rows_for(first.inputs))
     builder, unproven = _signatures(job, first)
+    if settings.signature_name is None and job.given is None:
+        # Signatures that are dropped were compared with nothing.
+        require_served_alike(
+            source, job.function, f"name what is meant: signature_name={job.function.name!r}"
+        )
     kept_in = _work_dirs(job, work_dir, student, [*examples, *(eval_examples or [])])
     with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
         places = Places(

@@ -11,7 +11,7 @@ from support.transform import write_transform_graph
 
 from tfx_shrink import lineage
 from tfx_shrink.distiller.distill import distill
-from tfx_shrink.errors import ModelError, ParameterError
+from tfx_shrink.errors import ModelError, ParameterError, UntrainableError
 
 X = models.features(10, seed=3)["x"]
 
@@ -279,6 +279,30 @@ def test_a_student_larger_than_its_teacher_is_noted_and_allowed_and_a_raw_teache
     assert list(step["signatures_not_compared"]) == ["serving_default"]
 
 
+def test_rows_that_no_signature_reads_as_they_are_teach_no_student(student, tmp_path):
+    """Raw rows named as the transformed ones, and only what transforms them is dropped."""
+    model = models.mlp()
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serve(examples):
+        spec = {"x": tf.io.FixedLenFeature([models.WIDTH], tf.float32)}
+        return {"probabilities": model(tf.io.parse_example(examples, spec)["x"] / -255)}
+
+    teacher, out = str(tmp_path / "teacher"), tmp_path / "out"
+    model.save(teacher, save_format="tf", signatures={"serving_default": serve})
+    raw = rows.write(tmp_path / "rows" / "0", {"x": models.features(40)["x"] * 255})
+    with pytest.raises(UntrainableError, match=r"__call__, which answers rows otherwise than serv"):
+        distill(
+            teacher,
+            str(out),
+            student=student(),
+            examples=[raw],
+            drop_signatures=("serving_default",),
+            epochs=1,
+        )
+    assert not out.exists()
+
+
 def test_a_signature_that_cannot_be_rebuilt_is_named_and_may_be_dropped(saved, student, tmp_path):
     examples = rows.write(tmp_path / "rows" / "0", {**models.features(40), "color": ["red"] * 40})
     parameters = {"student": student(), "examples": [examples], "loss": "mse", "epochs": 1}
@@ -286,6 +310,10 @@ def test_a_signature_that_cannot_be_rebuilt_is_named_and_may_be_dropped(saved, s
     with pytest.raises(ModelError, match=r"'serving_default' cannot be rebuilt: .*`drop_signatur"):
         distill(saved("with_table"), str(out), **parameters)
     assert not out.exists()
-    distill(saved("with_table"), str(out), drop_signatures=("serving_default",), **parameters)
+    parameters["drop_signatures"] = ("serving_default",)
+    # What it gives for "color" would be lost unasked.
+    with pytest.raises(UntrainableError, match=r"dense.*serving_default.*signature_name='dense'"):
+        distill(saved("with_table"), str(out), **parameters)
+    distill(saved("with_table"), str(out), signature_name="dense", **parameters)
     assert list(signature_types(str(out))) == ["dense"]
     assert os.listdir(out)
