@@ -19,6 +19,7 @@ from tfx_shrink.distiller.settings import AUTO, Settings
 from tfx_shrink.distiller.student import (
     Student,
     build_student,
+    described,
     narrow,
     require_layers,
     require_logits,
@@ -196,7 +197,9 @@ def distill(
         require_served_alike(
             source, job.function, f"name what is meant: signature_name={job.function.name!r}"
         )
-    kept_in = _work_dirs(job, work_dir, student, [*examples, *(eval_examples or [])])
+    code = functions if student == AUTO else {**functions, "student_fn": student}
+    patterns = [*examples, *(eval_examples or [])]
+    kept_in = _work_dirs(job, work_dir, code_digest(code) + described(first), patterns)
     with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
         places = Places(
             soft_targets=kept_in["soft_targets"] or os.path.join(work, "soft_targets"),
@@ -285,7 +288,7 @@ def _teacher_network(job: Job) -> tf_keras.Model:
 
 
 def _work_dirs(
-    job: Job, work_dir: str | None, student: Callable[..., Any] | str, patterns: Sequence[str]
+    job: Job, work_dir: str | None, student: str, patterns: Sequence[str]
 ) -> dict[str, str | None]:
     """Names what must survive a crash by all that it depends on."""
     if work_dir is None:
@@ -297,13 +300,10 @@ def _work_dirs(
         "kind": dataclasses.asdict(job.kind),
         "label_key": job.settings.label_key,
     }
-    code = dict(job.functions)
-    if student != AUTO:
-        code["student_fn"] = student  # type: ignore[assignment]
     training = {
         **dataclasses.asdict(job.settings),
         "examples": list(job.examples),
-        "user_code": code_digest(code),
+        "student": student,
     }
     key = functools.partial(
         work_key,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -44,6 +45,24 @@ class Student:
             name: tf.TensorSpec(tensor.shape, tensor.dtype)
             for name, tensor in zip(self.body.input_names, tensors, strict=True)
         }
+
+
+def described(student: Student) -> str:
+    """Describes a student's layers and how they are connected, in whatever process it was built.
+
+    Two students of one description train alike; how user code came to build them does not matter.
+    """
+    network = student.network
+    try:
+        text = network.to_json()
+    except (NotImplementedError, TypeError, ValueError):  # A layer or function without a config.
+        layers = [(type(each).__name__, each.trainable) for each in network.layers]
+        weights = [(tuple(each.shape), each.dtype) for each in network.weights]
+        return repr((layers, weights))
+    # Keras counts the layers of a process, so that the names which it gives differ between two.
+    for number, each in enumerate((network, *network.layers)):
+        text = text.replace(json.dumps(each.name), f'"#{number}"')
+    return json.dumps([network.input_names, text])
 
 
 def bind_student(

@@ -7,7 +7,7 @@ import tf_keras
 from support import models
 
 from tfx_shrink.distiller.outputs import BINARY, CLASSES, REGRESSION, OutputKind
-from tfx_shrink.distiller.student import build_student, narrow, require_logits
+from tfx_shrink.distiller.student import build_student, described, narrow, require_logits
 from tfx_shrink.errors import ModelError, ParameterError
 from tfx_shrink.training.keras_models import load_keras
 
@@ -176,6 +176,43 @@ def test_a_student_of_several_outputs_is_refused():
 
     with pytest.raises(ParameterError, match=r"must have one output.*\['one', 'two'\]"):
         build_student(build, OutputKind(CLASSES, True), (3,), 0)
+
+
+class Doubling(layers.Layer):
+    """A layer of a user who did not say how it is configured."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def call(self, values):
+        return self.factor * values
+
+
+def unnamed(units=8, activation="relu", last=()):
+    def build():
+        x = tf_keras.Input([models.WIDTH], name="x")
+        hidden = layers.Dense(units, activation)(x)
+        for each in last:
+            hidden = each(hidden)
+        return tf_keras.Model(x, tf.nn.relu(layers.Dense(3)(hidden)))
+
+    return build
+
+
+def test_a_description_tells_students_apart_and_not_how_often_one_was_built():
+    def describe(build):
+        return described(build_student(build, OutputKind(CLASSES, True), (3,), 0))
+
+    one = describe(unnamed())
+    assert describe(unnamed()) == one
+    others = [
+        describe(unnamed(units=7)),
+        describe(unnamed(activation="tanh")),
+        describe(unnamed(last=[layers.Dropout(0.5)])),
+        describe(unnamed(last=[Doubling(2)])),
+    ]
+    assert len({one, *others}) == 5
 
 
 def residual():
