@@ -16,6 +16,7 @@ from tfx_shrink.distiller.job import Job, answer_shape, make_job
 from tfx_shrink.distiller.objective import loss_taken
 from tfx_shrink.distiller.quality import compare
 from tfx_shrink.distiller.settings import AUTO, Settings
+from tfx_shrink.distiller.signatures import rebuilt_signatures
 from tfx_shrink.distiller.student import (
     Student,
     build_student,
@@ -32,11 +33,9 @@ from tfx_shrink.examples.sample import sample_rows
 from tfx_shrink.measure.difference import OutputDifference
 from tfx_shrink.measure.size import model_size, stripped_size
 from tfx_shrink.proof.signatures import prove_signatures
-from tfx_shrink.proof.source import Source, reads_serialized
+from tfx_shrink.proof.source import Source
 from tfx_shrink.saved_model.functions import load
 from tfx_shrink.training.checkpoints import forget, work_key
-from tfx_shrink.training.served_alike import require_served_alike
-from tfx_shrink.training.signatures import SignatureBuilder
 from tfx_shrink.training.user_code import code_digest
 
 # What user code may define; `distill` says what each does.
@@ -191,13 +190,8 @@ def distill(
     first = build()
     require_layers(first, (settings.feature_pairs or {}).values())
     require_logits(first, job.kind, job.rows_for(first.inputs))
-    builder, unproven = _signatures(job, first)
-    if settings.signature_name is None and job.given is None:
-        # Signatures that are dropped were compared with nothing.
-        require_served_alike(
-            source, job.function, f"name what is meant: signature_name={job.function.name!r}"
-        )
-    code = functions if student == AUTO else {**functions, "student_fn": student}
+    builder, unproven = rebuilt_signatures(job, first)
+    code: dict[str, Any] = functions if student == AUTO else {**functions, "student_fn": student}
     patterns = [*examples, *(eval_examples or [])]
     kept_in = _work_dirs(job, work_dir, code_digest(code) + described(first), patterns)
     with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
@@ -256,35 +250,6 @@ def distill(
         difference=proof.difference,
         facts=facts,
     )
-
-
-def _signatures(job: Job, student: Student) -> tuple[SignatureBuilder, dict[str, str]]:
-    """What builds the teacher's signatures, tried on student and teacher before anything costs."""
-    builder = SignatureBuilder(
-        job.source,
-        job.transform_output,
-        job.settings.label_key,
-        job.settings.drop_signatures,
-        job.functions.get("signatures_fn"),
-    )
-    builder.build(student.network)
-    if reads_serialized(job.function):
-        reason = "the teacher has no function over features"
-        return builder, dict.fromkeys(builder.names(), reason)
-    return builder, builder.prove(_teacher_network(job))
-
-
-def _teacher_network(job: Job) -> tf_keras.Model:
-    """The teacher as a Keras network; its own, or its function in one layer."""
-    if job.keras is not None:
-        return tf_keras.Model(job.keras.network.inputs, job.keras.network.outputs)
-    inputs = {
-        name: tf_keras.Input(batch_shape=spec.shape, dtype=spec.dtype, name=name)
-        for name, spec in job.function.inputs.items()
-    }
-    output = next(iter(job.function.outputs))
-    ask = tf_keras.layers.Lambda(lambda features: job.function.call(features)[output])
-    return tf_keras.Model(inputs, ask(inputs))
 
 
 def _work_dirs(
