@@ -71,18 +71,9 @@ class Job:
           ExamplesError: They lack one of them.
         """
         if self.given is not None:
-            return self._given_rows(inputs)
+            return _given_rows(self.given, inputs)
         features = self.source.decoder(inputs)(tf.constant(self.source.sample.rows))
         return {name: value.numpy() for name, value in features.items()}
-
-    def _given_rows(self, inputs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
-        batches = [features for features, _ in some_batches(self.given)]
-        if missing := sorted(inputs.keys() - batches[0].keys()):
-            raise ExamplesError(
-                f"The student reads {sorted(inputs)}; `input_fn` gives {sorted(batches[0])}: "
-                f"{missing} are missing."
-            )
-        return {name: np.concatenate([batch[name] for batch in batches]) for name in inputs}
 
     @property
     def teacher_parameters(self) -> int:
@@ -269,6 +260,16 @@ def _given_batches(
             f"{spec}."
         )
     return given_training_data(dataset, settings.num_steps)
+
+
+def _given_rows(given: TrainingData, inputs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
+    batches = [features for features, _ in some_batches(given)]
+    if missing := sorted(inputs.keys() - batches[0].keys()):
+        raise ExamplesError(
+            f"The student reads {sorted(inputs)}; `input_fn` gives {sorted(batches[0])}: "
+            f"{missing} are missing."
+        )
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in inputs}
 
 
 def _labels(
