@@ -86,8 +86,9 @@ def _digest(path: str) -> tuple[int, str]:
 def require_order(model_dir: str, technique: str) -> None:
     """Checks that a technique may follow those that a model's record names.
 
-    Weights that were quantized can be neither pruned nor trained. Pruned or distilled ones can be
-    quantized, and pruned again.
+    Weights that were quantized cannot be pruned. Pruned or distilled ones can be quantized, and
+    pruned again. A teacher is only asked, so it may be quantized, and its student has weights of
+    its own.
 
     Args:
       model_dir: The model that goes in.
@@ -96,9 +97,11 @@ def require_order(model_dir: str, technique: str) -> None:
     Raises:
       ModelError: It may not follow; the text says what to do.
     """
-    if technique not in ("prune", "distill"):
+    if technique != "prune":
         return
-    for step in read(model_dir):
+    for step in reversed(read(model_dir)):
+        if step["technique"] == "distill":
+            return
         scheme = step["parameters"].get("scheme")
         if step["technique"] == "quantize" and scheme not in _KEEPS_WEIGHTS:
             raise ModelError(

@@ -238,6 +238,15 @@ def test_distill_prints_what_became_of_the_teacher(saved, labelled, tmp_path):
     assert "parameters         10,627 -> " in result.stdout
 
 
+def test_distill_names_the_loss_that_it_took(saved, labelled, tmp_path):
+    result = invoke(
+        *("distill", saved("regression"), tmp_path / "out", "--student", "auto", "--width", 0.1),
+        *("--examples", labelled, "--label-key", "label", "--num-steps", 1),
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "out: mse from " in result.stdout
+
+
 def test_distill_refuses_in_one_line(saved, labelled, tmp_path):
     out = tmp_path / "out"
     wrong = [

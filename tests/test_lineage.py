@@ -111,3 +111,16 @@ def test_weights_quantized_after_a_strip_are_refused_too(tmp_path):
     append(stripped, int8, "quantize", {"scheme": "weight_int8"}, {})
     with pytest.raises(ModelError, match="scheme='weight_int8'"):
         require_order(int8, "prune")
+
+
+def test_a_quantized_teacher_may_be_asked_and_its_student_pruned(tmp_path):
+    trained, int8, student, again = (
+        saved_model(tmp_path / name) for name in ("trained", "int8", "student", "again")
+    )
+    append(trained, int8, "quantize", {"scheme": "weight_int8"}, {})
+    require_order(int8, "distill")
+    append(int8, student, "distill", {}, {})
+    require_order(student, "prune")
+    append(student, again, "quantize", {"scheme": "weight_int8"}, {})
+    with pytest.raises(ModelError, match="needs float weights"):
+        require_order(again, "prune")

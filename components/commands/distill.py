@@ -84,7 +84,7 @@ def distill(
         print_json(dataclasses.asdict(done))
         return
     share = done.teacher_parameters / done.student_parameters
-    click.echo(f"{out}: {parameters['loss']} from {done.facts['teacher_function']}")
+    click.echo(f"{out}: {done.facts['loss_taken']} from {done.facts['teacher_function']}")
     click.echo(
         f"  parameters         {done.teacher_parameters:,} -> {done.student_parameters:,} "
         f"(1/{share:.1f})"

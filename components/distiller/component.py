@@ -102,7 +102,8 @@ class Distiller(BaseBeamComponent):
         `student_fn(fn_args)` builds it.
       width: With `student="auto"`, in (0, 1). Defaults to None.
       signature_name: The teacher's function that is learned from. Defaults to None: its own call
-        function, else the first signature that reads the rows.
+        function, else the first signature that reads the rows, if it answers them as
+        `serving_default` does.
       temperature: Divides logits before the softmax, above 0; `"mse"` does without. Defaults to
         4.0.
       alpha: Weight of the hard label in [0, 1]; the teacher's answer has the rest. Defaults to 0.1.
@@ -113,7 +114,8 @@ class Distiller(BaseBeamComponent):
       feature_pairs: With `"feature"`: `{teacher's layer: student's layer}`. Where their shapes
         differ a projection is learned, and dropped afterwards. Defaults to None.
       label_key: Name of the label's feature, transformed or raw. A row has no label where its
-        Example has no value of it, or its class is negative. Defaults to None: soft targets only.
+        Example has no value of it, or its class is none of the teacher's, such as -1. Defaults to
+        None: soft targets only.
       epochs: Passes over the rows. Defaults to None: 10, or as `train_args` say.
       train_args: As the stock Trainer takes them: their `num_steps` instead of `epochs`, and their
         `splits`, if any, instead of the parameter. Defaults to None.
@@ -255,7 +257,9 @@ def _check(parameters: dict[str, Any], student: Any, *, has_module: bool, evalua
         known["label_key"] = "label"
     if "loss" in later and known.get("feature_pairs"):
         known["loss"] = "feature"
-    Settings(**known).check(auto=student == AUTO, evaluates=evaluates)
+    Settings(**known).check(
+        auto=student == AUTO, has_input_fn=None if has_module else False, evaluates=evaluates
+    )
 
 
 def _check_student(student: Any, has_module: bool) -> None:

@@ -16,11 +16,14 @@ from tfx_shrink.distiller.job import Job, answer_shape, make_job
 from tfx_shrink.distiller.objective import loss_taken
 from tfx_shrink.distiller.quality import compare
 from tfx_shrink.distiller.settings import AUTO, Settings
+from tfx_shrink.distiller.signatures import rebuilt_signatures
 from tfx_shrink.distiller.student import (
     Student,
     build_student,
+    described,
     narrow,
     require_layers,
+    require_logits,
     save_student,
 )
 from tfx_shrink.distiller.teaching import STUDENT, Places, teach_all
@@ -30,10 +33,9 @@ from tfx_shrink.examples.sample import sample_rows
 from tfx_shrink.measure.difference import OutputDifference
 from tfx_shrink.measure.size import model_size, stripped_size
 from tfx_shrink.proof.signatures import prove_signatures
-from tfx_shrink.proof.source import Source, reads_serialized
+from tfx_shrink.proof.source import Source
 from tfx_shrink.saved_model.functions import load
 from tfx_shrink.training.checkpoints import forget, work_key
-from tfx_shrink.training.signatures import SignatureBuilder
 from tfx_shrink.training.user_code import code_digest
 
 # What user code may define; `distill` says what each does.
@@ -48,7 +50,7 @@ class Distilled:
 
     Attributes:
       student_parameters: How many weights the student has.
-      teacher_parameters: How many float weights the teacher's functions read.
+      teacher_parameters: How many weights the teacher's functions read, float or quantized.
       quality: Teacher, student and control on rows with a label that nobody trained on; empty
         where there were none.
       source: Digest and bytes of the teacher's directory.
@@ -155,6 +157,8 @@ def distill(
       PublishError: `out_dir` cannot be written.
       ModelError: There is no SavedModel, it cannot be asked, or a signature cannot be rebuilt.
       ExamplesError: There are no rows, or they lack what teacher or student read, or the label.
+      UntrainableError: The teacher's function answers the rows otherwise than its
+        `serving_default`, and `signature_name` does not ask for it.
       TrainingError: The loss is not finite.
       ProofError: The result does not run, or holds NaN.
     """
@@ -171,7 +175,6 @@ def distill(
     if os.path.abspath(out_dir).startswith(os.path.join(os.path.abspath(teacher_dir), "")):
         raise ParameterError(f"{out_dir} lies inside {teacher_dir}, which is not changed.")
     loaded = load(teacher_dir)
-    lineage.require_order(teacher_dir, "distill")
     if transform_graph is not None:
         transform_graph_in(transform_graph)
     draw = functools.partial(
@@ -186,8 +189,11 @@ def distill(
 
     first = build()
     require_layers(first, (settings.feature_pairs or {}).values())
-    builder, unproven = _signatures(job, first)
-    kept_in = _work_dirs(job, work_dir, student, [*examples, *(eval_examples or [])])
+    require_logits(first, job.kind, job.rows_for(first.inputs))
+    builder, unproven = rebuilt_signatures(job, first)
+    code: dict[str, Any] = functions if student == AUTO else {**functions, "student_fn": student}
+    patterns = [*examples, *(eval_examples or [])]
+    kept_in = _work_dirs(job, work_dir, code_digest(code) + described(first), patterns)
     with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
         places = Places(
             soft_targets=kept_in["soft_targets"] or os.path.join(work, "soft_targets"),
@@ -246,37 +252,8 @@ def distill(
     )
 
 
-def _signatures(job: Job, student: Student) -> tuple[SignatureBuilder, dict[str, str]]:
-    """What builds the teacher's signatures, tried on student and teacher before anything costs."""
-    builder = SignatureBuilder(
-        job.source,
-        job.transform_output,
-        job.settings.label_key,
-        job.settings.drop_signatures,
-        job.functions.get("signatures_fn"),
-    )
-    builder.build(student.network)
-    if reads_serialized(job.function):
-        reason = "the teacher has no function over features"
-        return builder, dict.fromkeys(builder.names(), reason)
-    return builder, builder.prove(_teacher_network(job))
-
-
-def _teacher_network(job: Job) -> tf_keras.Model:
-    """The teacher as a Keras network; its own, or its function in one layer."""
-    if job.keras is not None:
-        return tf_keras.Model(job.keras.network.inputs, job.keras.network.outputs)
-    inputs = {
-        name: tf_keras.Input(batch_shape=spec.shape, dtype=spec.dtype, name=name)
-        for name, spec in job.function.inputs.items()
-    }
-    output = next(iter(job.function.outputs))
-    ask = tf_keras.layers.Lambda(lambda features: job.function.call(features)[output])
-    return tf_keras.Model(inputs, ask(inputs))
-
-
 def _work_dirs(
-    job: Job, work_dir: str | None, student: Callable[..., Any] | str, patterns: Sequence[str]
+    job: Job, work_dir: str | None, student: str, patterns: Sequence[str]
 ) -> dict[str, str | None]:
     """Names what must survive a crash by all that it depends on."""
     if work_dir is None:
@@ -288,13 +265,10 @@ def _work_dirs(
         "kind": dataclasses.asdict(job.kind),
         "label_key": job.settings.label_key,
     }
-    code = dict(job.functions)
-    if student != AUTO:
-        code["student_fn"] = student  # type: ignore[assignment]
     training = {
         **dataclasses.asdict(job.settings),
         "examples": list(job.examples),
-        "user_code": code_digest(code),
+        "student": student,
     }
     key = functools.partial(
         work_key,

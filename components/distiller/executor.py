@@ -92,7 +92,7 @@ class Executor(BaseBeamExecutor):
             model,
             {
                 "compression_technique": "distill",
-                "compression_loss": exec_properties["loss"],
+                "compression_loss": done.facts["loss_taken"],
                 "compression_student_parameters": done.student_parameters,
                 "compression_teacher_parameters": done.teacher_parameters,
                 "compression_source_bytes": done.source.bytes,

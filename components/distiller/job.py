@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from tfx_shrink.distiller.outputs import REGRESSION, OutputKind, teacher_output
+from tfx_shrink.distiller.outputs import OutputKind, teacher_output
 from tfx_shrink.distiller.settings import Settings
 from tfx_shrink.distiller.soft_targets import LabelReader, TargetSpec, read_labels
 from tfx_shrink.distiller.teacher import OUTPUT, Teacher, TeacherSpec, choose_function
@@ -18,9 +18,11 @@ from tfx_shrink.examples.batches import run_in_batches
 from tfx_shrink.examples.decode import feature_kinds, shortened
 from tfx_shrink.examples.files import list_files, read_rows
 from tfx_shrink.proof.source import Source
-from tfx_shrink.saved_model.functions import ServedFunction
+from tfx_shrink.saved_model.functions import CALL_FUNCTION, ServedFunction, list_functions
 from tfx_shrink.saved_model.weights import list_weights
+from tfx_shrink.training.data import TrainingData, given_training_data, some_batches
 from tfx_shrink.training.keras_models import LoadedKeras, load_keras
+from tfx_shrink.training.losses import shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Job:
       teacher: How a worker asks it.
       targets: What a record of soft targets holds.
       read_labels: Reads labels of serialized rows; None where there are none.
+      given: Batches of `(features by name, label)` of user code's `input_fn`; None where there is
+        none.
     """
 
     source: Source
@@ -52,6 +56,7 @@ class Job:
     teacher: TeacherSpec
     targets: TargetSpec
     read_labels: LabelReader | None
+    given: TrainingData | None
 
     @property
     def transform_output(self) -> Any:
@@ -59,11 +64,30 @@ class Job:
         graph = self.source.transform_graph
         return None if graph is None else tft.TFTransformOutput(graph)
 
+    def rows_for(self, inputs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
+        """Returns some rows as a student with these inputs reads them.
+
+        Raises:
+          ExamplesError: They lack one of them.
+        """
+        if self.given is not None:
+            return _given_rows(self.given, inputs)
+        features = self.source.decoder(inputs)(tf.constant(self.source.sample.rows))
+        return {name: value.numpy() for name, value in features.items()}
+
     @property
     def teacher_parameters(self) -> int:
-        """How many float weights the teacher's functions read."""
-        weights = list_weights(self.source.loaded)
-        return sum(int(weight.variable.shape.num_elements()) for weight in weights)
+        """How many weights the teacher's functions read, float or quantized to int8."""
+        loaded = self.source.loaded
+        variables = [weight.variable for weight in list_weights(loaded)]
+        quantized = {
+            id(variable.handle): variable
+            for function in list_functions(loaded)
+            for variable in function.concrete.graph.variables
+            if variable.dtype == tf.int8
+        }
+        variables += quantized.values()
+        return sum(int(variable.shape.num_elements()) for variable in variables)
 
 
 def make_job(
@@ -82,8 +106,10 @@ def make_job(
 
     Raises:
       ParameterError: A layer of a feature pair does not exist.
-      ExamplesError: The rows lack what the teacher reads, or no row has the label.
-      ModelError: No function of the teacher can be asked, or what its output is cannot be told.
+      ExamplesError: The rows lack what the teacher reads, no row has the label, labels do not fit
+        what the teacher gives, or an `input_fn` gives no batches of features and label.
+      ModelError: No function of the teacher can be asked, what its output is cannot be told, or it
+        does not answer as the layers of a feature pair do.
     """
     keras, why_not_keras = _keras(source.model_dir)
     layers = tuple(settings.feature_pairs or {})
@@ -93,17 +119,22 @@ def make_job(
     if settings.label_key is not None:
         source = _with_a_label(source, examples, settings.label_key)
         read = functools.partial(read_labels, source.sample.rows, source, settings.label_key)
-        reader = read(classes=True)
+        reader = read(num_classes=None)
+    given = None
+    if "input_fn" in functions:
+        given = _given_batches(functions["input_fn"], source, settings, examples)
     function = choose_function(source, settings.signature_name)
     output = next(iter(function.outputs))
     rows = source.read(source.sample.rows, function)
     values = run_in_batches(function.call_arrays, rows, function.inputs)[output]
+    if layers and keras is not None:
+        _require_network(keras, function, rows, values)
     kind = teacher_output(
         function,
         output,
         values,
-        labels=None if reader is None else _labels(reader, source),
-        saved_loss=_loss_name(keras),
+        labels=_labels(reader, source, given),
+        saved_loss=None if keras is None else getattr(keras.model, "loss", None),
         loss=settings.loss,
     )
     spec = TeacherSpec(
@@ -111,6 +142,7 @@ def make_job(
         function.name,
         output,
         kind,
+        kind.num_classes(values.shape[1:]),
         layers,
         source.sample,
         source.transform_graph,
@@ -120,7 +152,7 @@ def make_job(
     answers = Teacher(spec).answer_rows(source.sample.rows[-2:])
     label = None
     if reader is not None:
-        reader = read(classes=kind.task != REGRESSION)
+        reader = read(num_classes=spec.num_classes)
         some, _ = reader(tf.constant(source.sample.rows))
         label = tf.TensorSpec(some.shape[1:], some.dtype)
     return Job(
@@ -135,6 +167,7 @@ def make_job(
         teacher=spec,
         targets=TargetSpec({name: value.shape[1:] for name, value in answers.items()}, label),
         read_labels=reader,
+        given=given,
     )
 
 
@@ -166,6 +199,29 @@ def _check_layers(
         )
 
 
+def _require_network(
+    keras: LoadedKeras, function: ServedFunction, rows: Mapping[str, np.ndarray], values: np.ndarray
+) -> None:
+    """Checks that a function answers as the network does whose layers are asked with it."""
+    network, difference = keras.network, "other inputs"
+    if set(network.input_names) <= rows.keys():
+
+        def call(batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
+            given = {name: batch[name] for name in network.input_names}
+            return {OUTPUT: network(given, training=False)}
+
+        own = run_in_batches(call, rows, function.inputs)[OUTPUT]
+        if own.shape == values.shape and np.allclose(own, values, 1e-3, 1e-4, equal_nan=True):
+            return
+        difference = f"outputs {shown(values)} where the network gives {shown(own)}"
+    raise ModelError(
+        f"loss='feature' asks layers of the Keras model together with its output, and "
+        f"{function.name} has {difference}. Learn from the model's own call function "
+        f"(signature_name={CALL_FUNCTION!r}, on rows that it reads), or use loss='kl' or "
+        "loss='mse'."
+    )
+
+
 def _with_a_label(source: Source, examples: Sequence[str], label_key: str) -> Source:
     """The same with a row in its sample that has the label, which few rows may have."""
     source = dataclasses.replace(source, may_lack=(label_key,))
@@ -190,13 +246,40 @@ def _with_a_label(source: Source, examples: Sequence[str], label_key: str) -> So
     )
 
 
-def _labels(reader: LabelReader, source: Source) -> np.ndarray:
+def _given_batches(
+    input_fn: Callable[..., Any], source: Source, settings: Settings, examples: Sequence[str]
+) -> TrainingData:
+    graph = source.transform_graph
+    transform_output = None if graph is None else tft.TFTransformOutput(graph)
+    dataset = input_fn(list_files(examples), transform_output, settings.batch_size)
+    spec = dataset.element_spec
+    pair = isinstance(spec, tuple) and len(spec) == 2
+    if not pair or not isinstance(spec[1], tf.TensorSpec):
+        raise ExamplesError(
+            "`input_fn` must return batches of (features by name, label). Received batches of "
+            f"{spec}."
+        )
+    return given_training_data(dataset, settings.num_steps)
+
+
+def _given_rows(given: TrainingData, inputs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
+    batches = [features for features, _ in some_batches(given)]
+    if missing := sorted(inputs.keys() - batches[0].keys()):
+        raise ExamplesError(
+            f"The student reads {sorted(inputs)}; `input_fn` gives {sorted(batches[0])}: "
+            f"{missing} are missing."
+        )
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in inputs}
+
+
+def _labels(
+    reader: LabelReader | None, source: Source, given: TrainingData | None
+) -> np.ndarray | None:
+    """Labels of some rows as they stand."""
+    if given is not None:
+        labels = np.concatenate([label.numpy() for _, label in some_batches(given)])
+        return labels.astype(np.int64) if labels.dtype == bool else labels
+    if reader is None:
+        return None
     labels, there = reader(tf.constant(source.sample.rows))
     return labels.numpy()[there.numpy()]
-
-
-def _loss_name(keras: LoadedKeras | None) -> str | None:
-    loss = None if keras is None else getattr(keras.model, "loss", None)
-    if not loss or isinstance(loss, (dict, list)):
-        return None
-    return loss if isinstance(loss, str) else getattr(loss, "name", getattr(loss, "__name__", None))

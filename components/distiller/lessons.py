@@ -10,11 +10,11 @@ from tfx_shrink.distiller.job import Job
 from tfx_shrink.distiller.objective import HAS_LABEL, LABEL, TARGETS
 from tfx_shrink.distiller.settings import CACHED
 from tfx_shrink.distiller.soft_targets import unpack, write_soft_targets
-from tfx_shrink.errors import ExamplesError
 from tfx_shrink.examples.batches import batch_size as fixed_batch_size
 from tfx_shrink.examples.files import list_files
+from tfx_shrink.examples.labels import labels_that_count
 from tfx_shrink.proof.source import reads_serialized
-from tfx_shrink.training.data import TrainingData, given_training_data, shuffled_batches
+from tfx_shrink.training.data import TrainingData, shuffled_batches
 
 
 def make_lessons(
@@ -58,31 +58,27 @@ def make_lessons(
     decode = job.source.decoder({**({} if serialized else job.function.inputs), **inputs})
 
     def to_be_taught(rows: tf.Tensor) -> tuple[Any, Any]:
-        labels, there = (None, None) if job.read_labels is None else job.read_labels(rows)
+        labels, there = job.read_labels(rows) if job.read_labels else (None, None)
         features = {**decode(rows), **dict.fromkeys(serialized, rows)}
         return features, _known(rows, labels, there)
 
     return shuffled_batches(list_files(patterns), to_be_taught, **size)
 
 
-def given_lessons(job: Job) -> TrainingData:
-    """Returns the batches of user code's `input_fn`.
+def given_lessons(job: Job, given: TrainingData) -> TrainingData:
+    """Returns the same of the batches of user code's `input_fn`.
 
-    Raises:
-      ExamplesError: They are not pairs of features and label, or there is none, or no end of them.
+    Args:
+      job: The teacher.
+      given: Batches of `(features by name, label)`.
     """
-    dataset = job.functions["input_fn"](
-        list_files(job.examples), job.transform_output, job.settings.batch_size
-    )
-    if not isinstance(dataset.element_spec, tuple) or len(dataset.element_spec) != 2:
-        raise ExamplesError(
-            "`input_fn` must return batches of (features by name, label). Received batches of "
-            f"{dataset.element_spec}."
-        )
-    return given_training_data(
-        dataset.map(lambda features, label: (features, _known(label, label, None))),
-        job.settings.num_steps,
-    )
+
+    @tf.autograph.experimental.do_not_convert
+    def lesson(features: Any, labels: tf.Tensor) -> tuple[Any, Any]:
+        counts = labels_that_count(labels, None, job.teacher.num_classes)
+        return features, {LABEL: labels, HAS_LABEL: counts}
+
+    return TrainingData(given.steps_per_epoch, lambda first: given.from_epoch(first).map(lesson))
 
 
 def _known(
@@ -90,6 +86,4 @@ def _known(
 ) -> dict[str, tf.Tensor]:
     if labels is None:
         return {HAS_LABEL: tf.zeros(tf.shape(rows)[:1], tf.bool)}
-    if there is None:
-        there = tf.ones(tf.shape(rows)[:1], tf.bool)
     return {LABEL: labels, HAS_LABEL: there}

@@ -56,15 +56,13 @@ def hard_loss(labels: tf.Tensor, student: tf.Tensor, task: str) -> tf.Tensor:
     """How far a student's answers lie from labels, row by row.
 
     Args:
-      labels: `[rows]` or `[rows, width]`.
+      labels: `[rows]` or `[rows, width]`; classes lie among those that the student tells apart.
       student: Logits, or the numbers of a regression, `[rows, ...]`.
       task: One of `outputs.CLASSES`, `BINARY` and `REGRESSION`.
     """
     if task == CLASSES and labels.shape.rank < student.shape.rank:
-        # A row without a label may hold anything; it is left out afterwards.
-        classes = tf.clip_by_value(tf.cast(labels, tf.int64), 0, student.shape[-1] - 1)
-        each = tf.nn.sparse_softmax_cross_entropy_with_logits(classes, student)
-        return _row_means(each)
+        classes = tf.cast(labels, tf.int64)
+        return _row_means(tf.nn.sparse_softmax_cross_entropy_with_logits(classes, student))
     labels = tf.reshape(tf.cast(labels, student.dtype), tf.shape(student))
     if task == CLASSES:
         return _row_means(tf.nn.softmax_cross_entropy_with_logits(labels, student))
@@ -128,12 +126,12 @@ class Lesson(tf_keras.Model):
         """Returns the mean over the batch; over what one replica has of it."""
         if self._alpha == 1:
             labelled = tf.cast(y[HAS_LABEL], tf.float32)
-            hard = hard_loss(y[LABEL], y_pred[OUTPUT], self._task)
+            hard = self._hard(y, y_pred)
             loss = tf.math.divide_no_nan(tf.reduce_sum(labelled * hard), tf.reduce_sum(labelled))
         else:
             rows = self._soft(y[TARGETS] if self._ask is None else self._ask(x), y_pred)
             if LABEL in y and self._alpha > 0:
-                hard = hard_loss(y[LABEL], y_pred[OUTPUT], self._task)
+                hard = self._hard(y, y_pred)
                 mixed = self._alpha * hard + (1 - self._alpha) * rows
                 rows = tf.where(y[HAS_LABEL], mixed, rows)
             loss = tf.reduce_mean(rows)
@@ -145,6 +143,13 @@ class Lesson(tf_keras.Model):
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> dict[str, Any]:
         """Returns the mean loss."""
         return {"loss": self._total.result()}
+
+    def _hard(self, known: Mapping[str, tf.Tensor], answers: Mapping[str, tf.Tensor]) -> Any:
+        labels, has = known[LABEL], known[HAS_LABEL]
+        has = tf.reshape(has, [-1] + [1] * (labels.shape.rank - 1))
+        # A row without a label may hold anything, and what is left out must be finite too.
+        labels = tf.where(has, labels, tf.zeros_like(labels))
+        return hard_loss(labels, answers[OUTPUT], self._task)
 
     def _soft(self, targets: Mapping[str, tf.Tensor], answers: Mapping[str, tf.Tensor]) -> Any:
         rows = soft_loss(targets[OUTPUT], answers[OUTPUT], self._task, self._settings)

@@ -65,12 +65,14 @@ class Settings:
     strategy: str = "one_device"
     seed: int = 0
 
-    def check(self, *, auto: bool, has_input_fn: bool = False, evaluates: bool = False) -> None:
+    def check(
+        self, *, auto: bool, has_input_fn: bool | None = False, evaluates: bool = False
+    ) -> None:
         """Checks the parameters.
 
         Args:
           auto: Whether the student is the teacher's narrower twin.
-          has_input_fn: Whether user code reads the rows. Defaults to False.
+          has_input_fn: Whether user code reads the rows; None: not known yet. Defaults to False.
           evaluates: Whether there are rows that nobody trains on. Defaults to False.
 
         Raises:
@@ -96,6 +98,12 @@ class Settings:
             raise ParameterError(
                 "An `input_fn` gives the labels itself. Leave `label_key` out. Received: "
                 f"label_key={self.label_key!r}."
+            )
+        given = has_input_fn or (has_input_fn is None and self.teacher_pass == IN_STEP)
+        if self.alpha == 1 and self.label_key is None and not given:
+            raise ParameterError(
+                "alpha=1 trains on hard labels alone: give `label_key`, or user code with an "
+                "`input_fn` that gives them. Received: label_key=None."
             )
         if self.control and self.label_key is None:
             raise ParameterError(
@@ -130,10 +138,6 @@ class Settings:
             raise ParameterError(
                 "`alpha` must lie between 0 (soft targets alone) and 1 (hard labels alone). "
                 f"Received: alpha={self.alpha!r}."
-            )
-        if self.alpha == 1 and self.label_key is None and self.teacher_pass == CACHED:
-            raise ParameterError(
-                "alpha=1 trains on hard labels alone: give `label_key`. Received: label_key=None."
             )
         names = ("epochs", "num_steps", "batch_size", "learning_rate", "patience")
         require_positive({name: getattr(self, name) for name in names})

@@ -15,11 +15,14 @@ import numpy as np
 import tensorflow as tf
 from apache_beam.utils.shared import Shared
 
-from tfx_shrink.distiller.outputs import REGRESSION
 from tfx_shrink.distiller.teacher import Teacher, TeacherSpec
 from tfx_shrink.errors import ExamplesError
 from tfx_shrink.examples.files import count_rows, list_files, read_batches
-from tfx_shrink.examples.labels import make_label_decoder, make_presence_decoder
+from tfx_shrink.examples.labels import (
+    labels_that_count,
+    make_label_decoder,
+    make_presence_decoder,
+)
 from tfx_shrink.proof.source import Source
 
 _SHARD_ROWS = 1024
@@ -110,18 +113,17 @@ class SoftTargets(beam.PTransform):
 
 
 def read_labels(
-    rows: Sequence[bytes], source: Source, label_key: str, *, classes: bool
+    rows: Sequence[bytes], source: Source, label_key: str, *, num_classes: int | None
 ) -> LabelReader:
     """Returns what reads labels that rows may lack.
 
-    A row has a label where its Example holds a value of the feature and, of a class, where that
-    is not negative: Transform's vocabularies give -1 to what they do not know.
+    A row has a label where its Example holds a value of the feature that counts as one.
 
     Args:
       rows: Some rows, serialized, at least one with a label.
       source: Rows of the same files, and what transforms them.
       label_key: The label's feature.
-      classes: Whether labels are classes, so that a negative one is none.
+      num_classes: Of how many classes a label is one; None where it is any number.
     """
     decode = make_label_decoder(
         rows,
@@ -134,13 +136,8 @@ def read_labels(
     present = make_presence_decoder(rows, label_key)
 
     def read(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        labels, there = decode(serialized), present(serialized)
-        if classes and labels.dtype.is_integer and labels.shape.rank == 1:
-            there = tf.logical_and(there, labels >= 0)
-        elif labels.dtype.is_floating:
-            finite = tf.math.is_finite(tf.reshape(labels, [tf.shape(labels)[0], -1]))
-            there = tf.logical_and(there, tf.reduce_all(finite, axis=1))
-        return labels, there
+        labels = decode(serialized)
+        return labels, labels_that_count(labels, present(serialized), num_classes)
 
     return read
 
@@ -220,7 +217,7 @@ class _Ask(beam.DoFn):
                 spec.sample.rows,
                 source,
                 self._label_key,
-                classes=spec.kind.task != REGRESSION,
+                num_classes=spec.num_classes,
             ),
             input_signature=[tf.TensorSpec([None], tf.string)],
             autograph=False,

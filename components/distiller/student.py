@@ -2,17 +2,24 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
 from tfx_shrink.distiller.job import Job
 from tfx_shrink.distiller.outputs import BINARY, CLASSES, REGRESSION, OutputKind
+from tfx_shrink.distiller.teacher import OUTPUT
 from tfx_shrink.errors import ModelError, ParameterError
+from tfx_shrink.examples.batches import run_in_batches
+from tfx_shrink.saved_model.functions import ServedFunction
+from tfx_shrink.training.activations import activation_name
 from tfx_shrink.training.channel_graph import channel_graph
 from tfx_shrink.training.keras_models import is_graph, save_keras
+from tfx_shrink.training.outputs import ACTIVATIONS, last_operation, sum_to_1
 from tfx_shrink.training.signatures import SignatureBuilder
 
 _PROBABILITIES = ("softmax", "sigmoid")
@@ -40,6 +47,24 @@ class Student:
         }
 
 
+def described(student: Student) -> str:
+    """Describes a student's layers and how they are connected, in whatever process it was built.
+
+    Two students of one description train alike; how user code came to build them does not matter.
+    """
+    network = student.network
+    try:
+        text = network.to_json()
+    except (NotImplementedError, TypeError, ValueError):  # A layer or function without a config.
+        layers = [(type(each).__name__, each.trainable) for each in network.layers]
+        weights = [(tuple(each.shape), each.dtype) for each in network.weights]
+        return repr((layers, weights))
+    # Keras counts the layers of a process, so that the names which it gives differ between two.
+    for number, each in enumerate((network, *network.layers)):
+        text = text.replace(json.dumps(each.name), f'"#{number}"')
+    return json.dumps([network.input_names, text])
+
+
 def bind_student(
     student_fn: Callable[[Any], tf_keras.Model] | None, fn_args: Any
 ) -> Callable[[], tf_keras.Model]:
@@ -63,9 +88,9 @@ def build_student(
 
     Args:
       build: Makes an uncompiled Functional or Sequential model.
-      kind: What the teacher's output is. A student that ends in logits is given the softmax or
-        sigmoid that the teacher has; one that ends in such an activation gives its logits to
-        training.
+      kind: What the teacher's output is. A student that ends in logits is given the softmax, its
+        logarithm or the sigmoid that the teacher has; one that ends in a softmax or sigmoid gives
+        its logits to training, but for a regression, whose numbers may go through a sigmoid.
       answer_shape: Shape of the teacher's answer to one row.
       seed: Of the student's first weights.
 
@@ -90,10 +115,14 @@ def build_student(
             f"shape {answer_shape}; the student's, of layer {_last(built).name!r}, has {shape}."
         )
     body = _without_activation(built, kind)
-    if not kind.probabilities:
+    if kind.activation == "linear":
         return Student(body, body)
     name = f"{_last(built).name}_{kind.activation}"
-    outputs = tf_keras.layers.Activation(kind.activation, dtype="float32", name=name)(body.output)
+    # Keras cannot load its own log_softmax again, but TensorFlow's as a layer.
+    own = "linear" if kind.logarithms else kind.activation
+    outputs = tf_keras.layers.Activation(own, dtype="float32", name=name)(body.output)
+    if kind.logarithms:
+        outputs = tf.nn.log_softmax(outputs)
     return Student(body, tf_keras.Model(body.inputs, outputs, name=built.name))
 
 
@@ -111,8 +140,44 @@ def require_layers(student: Student, names: Iterable[str]) -> None:
         )
 
 
+def require_logits(student: Student, kind: OutputKind, rows: Mapping[str, np.ndarray]) -> None:
+    """Checks that training is given logits, wherever a student may hide its softmax or sigmoid.
+
+    Args:
+      student: Built for `kind`.
+      kind: What the teacher's output is.
+      rows: Some rows as arrays `[rows, ...]` by input name.
+
+    Raises:
+      ParameterError: It is given probabilities.
+    """
+    if kind.task == REGRESSION:
+        return
+    body, inputs = student.body, student.inputs
+
+    @tf.autograph.experimental.do_not_convert
+    def answer(features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {OUTPUT: body(features, training=False)}
+
+    specs = {n: tf.TensorSpec(spec.shape, spec.dtype, name=n) for n, spec in inputs.items()}
+    traced = tf.function(answer, autograph=False).get_concrete_function(specs)
+    function = ServedFunction("student", inputs, traced.structured_outputs, traced, answer)
+    values = run_in_batches(function.call_arrays, rows, inputs)[OUTPUT]
+    # One number of a student that has learned nothing may lie between 0 and 1 by chance.
+    several = values.ndim > 1 and values.shape[-1] > 1
+    if last_operation(function, OUTPUT) in ACTIVATIONS or (several and sum_to_1(values)):
+        raise ParameterError(
+            "The student must end in logits, or in a layer whose `activation` is softmax or "
+            "sigmoid, which training leaves out. Received: layer "
+            f"{_last(body).name!r}, whose {kind.task} outputs on real rows are probabilities in "
+            f"[{values.min():.3g}, {values.max():.3g}]."
+        )
+
+
 def narrow(job: Job, width: float) -> tf_keras.Model:
     """Builds the teacher's network again, with hidden layers of another width and new weights.
+
+    Frozen layers keep their weights where their width stays; else they learn anew, unfrozen.
 
     Args:
       job: The teacher.
@@ -150,9 +215,14 @@ def narrow(job: Job, width: float) -> tf_keras.Model:
 
     student = tf_keras.models.clone_model(teacher, clone_function=scaled)
     for layer in teacher.layers:
-        if layer.weights and not layer.trainable_weights:
+        if not layer.weights or layer.trainable_weights:
+            continue
+        twin = student.get_layer(layer.name)
+        if [each.shape for each in twin.weights] == [each.shape for each in layer.weights]:
             # What was measured on the rows, such as a normalization's mean, is not learned.
-            student.get_layer(layer.name).set_weights(layer.get_weights())
+            twin.set_weights(layer.get_weights())
+        else:
+            twin.trainable = True  # Frozen weights of another width do not fit.
     return student
 
 
@@ -163,7 +233,7 @@ def _last(network: tf_keras.Model) -> Any:
 def _without_activation(network: tf_keras.Model, kind: OutputKind) -> tf_keras.Model:
     """A network over the same layers that gives logits."""
     last = _last(network)
-    activation = getattr(getattr(last, "activation", None), "__name__", "linear")
+    activation = activation_name(getattr(last, "activation", None))
     if isinstance(last, tf_keras.layers.Softmax):
         activation = "softmax"
     elif hasattr(last, "symbol"):  # A TensorFlow function as a layer, such as nn.softmax.
@@ -173,7 +243,7 @@ def _without_activation(network: tf_keras.Model, kind: OutputKind) -> tf_keras.M
             "The student must not end in a model of its own, whose softmax would not be seen: "
             f"call its layers instead. Received: {last.name!r}."
         )
-    if activation not in _PROBABILITIES:
+    if activation not in _PROBABILITIES or (kind.task, activation) == (REGRESSION, "sigmoid"):
         return network
     expected = "softmax" if kind.task == CLASSES else "sigmoid"
     if activation != expected:

@@ -1,6 +1,7 @@
 """The teacher: which of its functions is asked, and its answers as soft targets."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -34,6 +35,7 @@ class TeacherSpec:
       function: Name of the function that is asked.
       output: Name of its output.
       kind: What that output is.
+      num_classes: Of how many classes a label of it is one; None where it is any number.
       layers: Names of layers whose outputs are wanted too; Keras must be able to load the model.
       sample: Some of the rows, which show what they hold.
       transform_graph: Transform's output directory, or None.
@@ -45,6 +47,7 @@ class TeacherSpec:
     function: str
     output: str
     kind: OutputKind
+    num_classes: int | None
     layers: tuple[str, ...]
     sample: Sample
     transform_graph: str | None
@@ -106,7 +109,12 @@ class Teacher:
             tensors = {name: tf.constant(batch[name], self.inputs[name].dtype) for name in batch}
             return {name: value.numpy() for name, value in self._traced(tensors).items()}
 
-        return run_in_batches(call, self._source.read(list(rows), self._function), self.inputs)
+        return run_in_batches(call, self._read(list(rows)), self.inputs)
+
+    @functools.cached_property
+    def _read(self) -> Callable[[list[bytes]], dict[str, np.ndarray]]:
+        # Kept, for it may hold a transform graph; a teacher that sees batches needs none.
+        return self._source.reader(self._function)
 
 
 def choose_function(source: Source, name: str | None) -> ServedFunction:

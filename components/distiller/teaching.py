@@ -68,7 +68,7 @@ def teach_all(
             job, inputs, patterns, os.path.join(places.soft_targets, name), make_pipeline
         )
 
-    data = given_lessons(job) if "input_fn" in job.functions else lessons(job.examples, "train")
+    data = given_lessons(job, job.given) if job.given else lessons(job.examples, "train")
     eval_data = None
     if eval_examples and settings.patience is not None:
         eval_data = lessons(eval_examples, "eval")

@@ -90,3 +90,24 @@ def make_presence_decoder(
         return lambda serialized: tf.ones(tf.shape(serialized)[:1], tf.bool)
     spec = {label_key: tf.io.RaggedFeature({**_TYPES, "bytes_list": tf.string}[kind])}
     return lambda serialized: tf.io.parse_example(serialized, spec)[label_key].row_lengths() > 0
+
+
+def labels_that_count(
+    labels: tf.Tensor, there: tf.Tensor | None, num_classes: int | None
+) -> tf.Tensor:
+    """Returns which rows' labels are labels, as booleans `[rows]`.
+
+    A number that is not finite is none. Of classes, a number counts in `[0, num_classes)`:
+    Transform's vocabularies give -1 to what they do not know.
+
+    Args:
+      labels: `[rows, ...]`.
+      there: Which rows hold a value at all; None: every one.
+      num_classes: None where labels are any numbers.
+    """
+    numbers = tf.reshape(tf.cast(labels, tf.float64), [tf.shape(labels)[0], -1])
+    good = tf.math.is_finite(numbers)
+    if num_classes is not None:
+        good &= (numbers >= 0) & (numbers < num_classes)
+    counts = tf.reduce_all(good, axis=1)
+    return counts if there is None else tf.logical_and(there, counts)

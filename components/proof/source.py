@@ -64,6 +64,14 @@ class Source:
         Raises:
           ExamplesError: They lack what it reads.
         """
+        return self.reader(function)(rows)
+
+    def reader(self, function: ServedFunction) -> Callable[[list[bytes]], dict[str, np.ndarray]]:
+        """Returns what reads any rows for `function`; a transform graph is loaded but once.
+
+        Raises:
+          ExamplesError: The rows lack what it reads.
+        """
         if reads_serialized(function):
             if self.sample.from_transform:
                 raise ExamplesError(
@@ -71,9 +79,11 @@ class Source:
                     "the raw examples, and `transform_graph` for what reads transformed features."
                 )
             (name,) = function.inputs
-            return {name: np.array(rows, object)}
+            return lambda rows: {name: np.array(rows, object)}
         decode = self.decoder(function.inputs)
-        return {name: value.numpy() for name, value in decode(tf.constant(rows)).items()}
+        return lambda rows: {
+            name: value.numpy() for name, value in decode(tf.constant(rows)).items()
+        }
 
     def decoder(
         self, inputs: Mapping[str, tf.TypeSpec]

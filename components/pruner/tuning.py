@@ -79,7 +79,7 @@ def train_on(
     data, function = job.training_data()
     num_steps = job.num_steps(data)
     batches = some_batches(data)
-    require_served_alike(job.source, function)
+    require_served_alike(job.source, function, "use method='one_shot'")
     with get_strategy(settings.strategy).scope():
         ready = prepare(function, batches[0][0], num_steps)
         compiled = compile_network(

@@ -7,6 +7,8 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from tfx_shrink.training.activations import activation_name
+
 _layers = tf_keras.layers
 
 # Make channels of their own: kernel [..., inputs, channels].
@@ -120,7 +122,7 @@ def channel_graph(network: tf_keras.Model) -> ChannelGraph:
     makers: dict[int, list[str]] = {}
     for layer in network.layers:
         if type(layer) in _MAKING:
-            if getattr(layer.activation, "__name__", "") in _MIXING:
+            if activation_name(layer.activation) in _MIXING:
                 groups.fix(outputs[layer.name], f"{layer.name} mixes them by its activation")
             makers.setdefault(groups.root(outputs[layer.name]), []).append(layer.name)
     return ChannelGraph(
@@ -174,7 +176,7 @@ def _obstacle(layer: Any, node: Any, given: Sequence[Channels]) -> str | None:
     if isinstance(layer, _layers.BatchNormalization):
         axes = [axis % node.outputs.shape.rank for axis in tf.nest.flatten(layer.axis)]
         return None if axes == [node.outputs.shape.rank - 1] else "normalizes another axis"
-    if isinstance(layer, _layers.Activation) and layer.activation.__name__ in _MIXING:
+    if isinstance(layer, _layers.Activation) and activation_name(layer.activation) in _MIXING:
         return "mixes channels"
     return None
 

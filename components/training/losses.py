@@ -1,5 +1,7 @@
 """Which loss a label and an output call for, where nobody says."""
 
+from typing import Any
+
 import numpy as np
 import tf_keras
 
@@ -8,12 +10,29 @@ from tfx_shrink.errors import ParameterError, UntrainableError
 _REMEDY = (
     "Give `loss`, the name of a Keras loss, or `module_path` or `module_file` with a `compile_fn`."
 )
+# What a model may predict: one of several classes, yes or no, or numbers.
+CLASSES, BINARY, REGRESSION = "classes", "binary", "regression"
 _CROSS_ENTROPIES = {
     "binary_crossentropy": tf_keras.losses.BinaryCrossentropy,
     "binary_focal_crossentropy": tf_keras.losses.BinaryFocalCrossentropy,
     "categorical_crossentropy": tf_keras.losses.CategoricalCrossentropy,
     "categorical_focal_crossentropy": tf_keras.losses.CategoricalFocalCrossentropy,
     "sparse_categorical_crossentropy": tf_keras.losses.SparseCategoricalCrossentropy,
+}
+_REGRESSIONS = {
+    "huber": tf_keras.losses.Huber,
+    "log_cosh": tf_keras.losses.LogCosh,
+    "mean_absolute_error": tf_keras.losses.MeanAbsoluteError,
+    "mean_absolute_percentage_error": tf_keras.losses.MeanAbsolutePercentageError,
+    "mean_squared_error": tf_keras.losses.MeanSquaredError,
+    "mean_squared_logarithmic_error": tf_keras.losses.MeanSquaredLogarithmicError,
+    "poisson": tf_keras.losses.Poisson,
+}
+# By class and by function, for a user's own may have any name.
+_TASKS: dict[Any, str] = {
+    loss: REGRESSION if name in _REGRESSIONS else (BINARY if name.startswith("binary") else CLASSES)
+    for name, kind in {**_CROSS_ENTROPIES, **_REGRESSIONS}.items()
+    for loss in (kind, tf_keras.losses.get(name))
 }
 # Keras knows each by the name of its class too.
 _CROSS_ENTROPIES |= {kind.__name__: kind for kind in _CROSS_ENTROPIES.values()}
@@ -44,6 +63,25 @@ def named_loss(name: str, probabilities: bool) -> tf_keras.losses.Loss:
     if name in _CROSS_ENTROPIES:
         return _CROSS_ENTROPIES[name](from_logits=not probabilities)
     return tf_keras.losses.get(name)
+
+
+def task_of_loss(loss: Any) -> str | None:
+    """Tells what a model predicts from what it was compiled with.
+
+    Args:
+      loss: A name, function or object of Keras or of the user, or None.
+
+    Returns:
+      `"classes"`, `"binary"` or `"regression"`; None where the loss is not known to be one of them.
+    """
+    if isinstance(loss, str):
+        try:
+            loss = tf_keras.losses.get(loss)
+        except ValueError:
+            return None
+    if isinstance(loss, tf_keras.losses.Loss):
+        return _TASKS.get(type(loss))
+    return _TASKS.get(loss) if callable(loss) else None
 
 
 def infer_loss(outputs: np.ndarray, labels: np.ndarray, probabilities: bool) -> str:
@@ -77,11 +115,12 @@ def infer_loss(outputs: np.ndarray, labels: np.ndarray, probabilities: bool) -> 
         if not probabilities:
             return "mean_squared_error"
     raise UntrainableError(
-        f"No loss follows from labels {_shown(labels)} and outputs {_shown(outputs)}. {_REMEDY}"
+        f"No loss follows from labels {shown(labels)} and outputs {shown(outputs)}. {_REMEDY}"
     )
 
 
-def _shown(values: np.ndarray) -> str:
+def shown(values: np.ndarray) -> str:
+    """Describes numbers for a message: their type, shape and range."""
     return (
         f"{values.dtype.name} {('rows', *values.shape[1:])} in "
         f"[{values.min():.3g}, {values.max():.3g}]"

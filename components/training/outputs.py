@@ -6,7 +6,7 @@ from tfx_shrink.errors import UntrainableError
 from tfx_shrink.saved_model.functions import ServedFunction
 
 _PASSING = {"Identity", "IdentityN", "Cast"}
-_ACTIVATIONS = {"Softmax", "Sigmoid"}
+ACTIVATIONS = {"Softmax", "Sigmoid"}
 
 
 def gives_probabilities(function: ServedFunction, output: str, values: np.ndarray) -> bool:
@@ -21,12 +21,18 @@ def gives_probabilities(function: ServedFunction, output: str, values: np.ndarra
       output: Its name.
       values: `[rows, ...]`, what it gave for real rows.
     """
-    if last_operation(function, output) in _ACTIVATIONS:
+    if last_operation(function, output) in ACTIVATIONS:
         return True
     if values.min() < 0 or values.max() > 1:
         return False
     width = values.reshape(len(values), -1).shape[1] if values.ndim > 1 else 1
-    return width == 1 or bool(np.allclose(values.sum(-1), 1, atol=1e-3))
+    return width == 1 or sum_to_1(values)
+
+
+def sum_to_1(values: np.ndarray) -> bool:
+    """Whether numbers `[rows, ..., classes]` look like what a softmax gives."""
+    inside = values.min() >= 0 and values.max() <= 1
+    return bool(inside and np.allclose(values.sum(-1), 1, atol=1e-3))
 
 
 def last_operation(function: ServedFunction, output: str) -> str:

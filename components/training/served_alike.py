@@ -18,7 +18,7 @@ _FINISHING = (
 )
 
 
-def require_served_alike(source: Source, function: ServedFunction) -> None:
+def require_served_alike(source: Source, function: ServedFunction, instead: str) -> None:
     """Checks that a function answers rows as `serving_default` does, but for a softmax or sigmoid.
 
     A signature that prepares its input otherwise would be trained on rows that it never sees.
@@ -27,6 +27,7 @@ def require_served_alike(source: Source, function: ServedFunction) -> None:
     Args:
       source: The model, and rows.
       function: What training would go through.
+      instead: What else the user can do, for the message.
 
     Raises:
       UntrainableError: It answers otherwise.
@@ -53,8 +54,8 @@ def require_served_alike(source: Source, function: ServedFunction) -> None:
     raise UntrainableError(
         f"Training would go through {function.name}, which answers rows otherwise than "
         f"{_SERVED} does, by up to {moved:.3g}: what was trained would not be what is served. Give "
-        "rows that the model itself reads, such as Transform's with its `transform_graph`, or use "
-        "method='one_shot'."
+        f"rows that the model itself reads, such as Transform's with its `transform_graph`, or "
+        f"{instead}."
     )
 
 

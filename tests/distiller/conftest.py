@@ -40,12 +40,12 @@ def job(saved, labelled):
     from tfx_shrink.proof.source import Source
     from tfx_shrink.saved_model.functions import load
 
-    def make(teacher, examples=labelled, graph=None, sampled=40, **parameters):
+    def make(teacher, examples=labelled, graph=None, sampled=40, functions=None, **parameters):
         parameters.setdefault("label_key", "label")
         directory = teacher if os.path.isdir(teacher) else saved(teacher)
         sample = Sample(list(read_rows(examples))[:sampled], False)
         source = Source(directory, load(directory), sample, 0, graph, None)
-        return make_job(source, Settings(**parameters), [examples], {})
+        return make_job(source, Settings(**parameters), [examples], functions or {})
 
     return make
 

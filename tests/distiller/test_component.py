@@ -51,6 +51,8 @@ def test_parameters_that_contradict_each_other_are_refused():
         distiller(student="auto")
     with pytest.raises(ParameterError, match="give `label_key`"):
         distiller(control=True, eval_splits=["eval"])
+    with pytest.raises(ParameterError, match="give `label_key`"):
+        distiller(alpha=1, teacher_pass="in_step", student="auto", width=0.5, module_path=None)
     with pytest.raises(ParameterError, match="give `eval_splits`"):
         distiller(patience=2)
     with pytest.raises(ParameterError, match="belong together"):

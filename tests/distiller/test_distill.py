@@ -11,7 +11,7 @@ from support.transform import write_transform_graph
 
 from tfx_shrink import lineage
 from tfx_shrink.distiller.distill import distill
-from tfx_shrink.errors import ModelError, ParameterError
+from tfx_shrink.errors import ModelError, ParameterError, UntrainableError
 
 X = models.features(10, seed=3)["x"]
 
@@ -69,7 +69,7 @@ def test_the_record_holds_quality_control_and_early_stopping(whole):
         assert difference["half_of_95_percent_interval"] >= 0
     assert sorted(step["training"]) == ["control", "student"]
     assert step["training"]["student"]["early_stopping"]["best_epoch"] in (1, 2)
-    assert step["output"] == {"task": "classes", "probabilities": True}
+    assert step["output"] == {"task": "classes", "probabilities": True, "logarithms": False}
     assert step["loss_taken"] == "kl"
     assert not step["student_is_larger"]
     assert step["parameters"]["temperature"] == 4.0
@@ -129,6 +129,17 @@ def test_the_chain_goes_on_through_pruner_and_quantizer(whole, labelled, tmp_pat
     assert [step["technique"] for step in lineage.read(int8)] == ["distill", "prune", "quantize"]
 
 
+def test_a_quantized_model_may_be_a_teacher(quantized, student, labelled, tmp_path):
+    teacher, _ = quantized("weight_int8")
+    out = str(tmp_path / "out")
+    done = distill(
+        teacher, out, student=student(), examples=[labelled], label_key="label", epochs=1
+    )
+    assert [step["technique"] for step in lineage.read(out)] == ["quantize", "distill"]
+    assert done.teacher_parameters > 10_000
+    assert not done.facts["student_is_larger"]
+
+
 def refused(saved, kind, labelled, tmp_path, error, words, **parameters):
     parameters = {"label_key": "label", "work_dir": str(tmp_path / "work"), **parameters}
     with pytest.raises(error, match=words):
@@ -138,9 +149,16 @@ def refused(saved, kind, labelled, tmp_path, error, words, **parameters):
     assert not (tmp_path / "work").exists()
 
 
+def softmax_in_a_lambda():
+    x = tf_keras.Input([models.WIDTH], name="x")
+    top = tf_keras.layers.Dense(3, name="top")(x)
+    return tf_keras.Model(x, tf_keras.layers.Lambda(tf.nn.softmax, name="last")(top))
+
+
 @pytest.mark.parametrize(
     ("words", "parameters"),
     [
+        ("must end in logits.*layer 'last'", {"student": softmax_in_a_lambda}),
         (r"shape \(3,\); the student's, of layer 'top', has \(5,\)", {"units": 5}),
         (
             r"layers of the student.*it has \['x', 'h', 'top'\]. Received: \['hidden'\]",
@@ -210,7 +228,7 @@ def test_a_teacher_of_public_module_files_is_distilled_through_a_student_fn(
     )
     assert signature_types(out) == signature_types(saved("public"))
     # The teacher serves logits, so its student does, though it ends in a softmax.
-    assert done.facts["output"] == {"task": "classes", "probabilities": False}
+    assert done.facts["output"]["probabilities"] is False
     raw = models.public_features(8, seed=1)
     served = tf.saved_model.load(out).signatures["serving_default"](
         examples=tf.constant(rows.examples(raw))
@@ -261,6 +279,30 @@ def test_a_student_larger_than_its_teacher_is_noted_and_allowed_and_a_raw_teache
     assert list(step["signatures_not_compared"]) == ["serving_default"]
 
 
+def test_rows_that_no_signature_reads_as_they_are_teach_no_student(student, tmp_path):
+    """Raw rows named as the transformed ones, and only what transforms them is dropped."""
+    model = models.mlp()
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def serve(examples):
+        spec = {"x": tf.io.FixedLenFeature([models.WIDTH], tf.float32)}
+        return {"probabilities": model(tf.io.parse_example(examples, spec)["x"] / -255)}
+
+    teacher, out = str(tmp_path / "teacher"), tmp_path / "out"
+    model.save(teacher, save_format="tf", signatures={"serving_default": serve})
+    raw = rows.write(tmp_path / "rows" / "0", {"x": models.features(40)["x"] * 255})
+    with pytest.raises(UntrainableError, match=r"__call__, which answers rows otherwise than serv"):
+        distill(
+            teacher,
+            str(out),
+            student=student(),
+            examples=[raw],
+            drop_signatures=("serving_default",),
+            epochs=1,
+        )
+    assert not out.exists()
+
+
 def test_a_signature_that_cannot_be_rebuilt_is_named_and_may_be_dropped(saved, student, tmp_path):
     examples = rows.write(tmp_path / "rows" / "0", {**models.features(40), "color": ["red"] * 40})
     parameters = {"student": student(), "examples": [examples], "loss": "mse", "epochs": 1}
@@ -268,6 +310,10 @@ def test_a_signature_that_cannot_be_rebuilt_is_named_and_may_be_dropped(saved, s
     with pytest.raises(ModelError, match=r"'serving_default' cannot be rebuilt: .*`drop_signatur"):
         distill(saved("with_table"), str(out), **parameters)
     assert not out.exists()
-    distill(saved("with_table"), str(out), drop_signatures=("serving_default",), **parameters)
+    parameters["drop_signatures"] = ("serving_default",)
+    # What it gives for "color" would be lost unasked.
+    with pytest.raises(UntrainableError, match=r"dense.*serving_default.*signature_name='dense'"):
+        distill(saved("with_table"), str(out), **parameters)
+    distill(saved("with_table"), str(out), signature_name="dense", **parameters)
     assert list(signature_types(str(out))) == ["dense"]
     assert os.listdir(out)

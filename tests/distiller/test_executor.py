@@ -123,6 +123,14 @@ def test_artifacts_in_a_student_its_logs_and_its_properties_out(distilling):
     assert share("compression_max_output_difference") > 0
 
 
+def test_the_property_names_the_loss_that_was_taken(saved, tmp_path):
+    distilling = Distilling(tmp_path, saved("regression"))
+    (tmp_path / "mine.py").write_text(MODULE.replace("Dense(3", "Dense(1"))
+    distilling.exec_properties["epochs"] = 1
+    distilling.run()
+    assert distilling.model.get_string_custom_property("compression_loss") == "mse"
+
+
 def test_train_args_name_the_splits(distilling):
     train_args = tfx.proto.TrainArgs(num_steps=6, splits=["other"])
     distilling.exec_properties["train_args"] = proto_utils.proto_to_json(train_args)

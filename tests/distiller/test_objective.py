@@ -11,7 +11,7 @@ from tfx_shrink.distiller.settings import Settings
 
 RANDOM = np.random.RandomState(0)
 TEACHER, STUDENT = (RANDOM.randn(6, 3).astype(np.float32) * 3 for _ in range(2))
-LABELS = np.array([0, 1, 2, 0, -1, 1])
+LABELS = np.array([0, 1, 2, 0, -1, 7])
 HAS = np.array([True, True, True, True, False, False])
 
 
@@ -66,9 +66,9 @@ def test_a_student_that_answers_as_its_teacher_has_nothing_to_learn(task, loss):
 
 def test_hard_labels_are_learned_by_the_loss_that_keras_has_for_them():
     logits, losses = tf.constant(STUDENT), tf_keras.losses
-    classes = np.maximum(LABELS, 0)
+    classes = np.array([0, 1, 2, 0, 2, 1])
     sparse = losses.sparse_categorical_crossentropy(classes, logits, from_logits=True)
-    np.testing.assert_allclose(hard_loss(tf.constant(LABELS), logits, CLASSES), sparse, rtol=1e-4)
+    np.testing.assert_allclose(hard_loss(tf.constant(classes), logits, CLASSES), sparse, rtol=1e-4)
     one_hot = tf.constant(np.eye(3)[classes])
     np.testing.assert_allclose(hard_loss(one_hot, logits, CLASSES), sparse, rtol=1e-4)
     binary = losses.binary_crossentropy(one_hot, logits, from_logits=True)
@@ -77,10 +77,10 @@ def test_hard_labels_are_learned_by_the_loss_that_keras_has_for_them():
     np.testing.assert_allclose(hard_loss(one_hot, logits, REGRESSION), squares, rtol=1e-4)
 
 
-def lesson(alpha):
+def lesson(alpha, task=CLASSES):
     x = tf_keras.Input([3], name="x")
     body = tf_keras.Model(x, tf_keras.layers.Dense(3, name="top")(x))
-    return Lesson(body, CLASSES, Settings(), alpha, {}, None)
+    return Lesson(body, task, Settings(), alpha, {}, None)
 
 
 def loss_of(alpha, labels=LABELS):
@@ -90,7 +90,7 @@ def loss_of(alpha, labels=LABELS):
 
 def test_a_row_without_a_label_counts_its_soft_loss_alone():
     rows = soft(CLASSES).numpy()
-    hard = hard_loss(tf.constant(LABELS), tf.constant(STUDENT), CLASSES).numpy()
+    hard = hard_loss(tf.constant(LABELS * HAS), tf.constant(STUDENT), CLASSES).numpy()
     expected = np.where(HAS, 0.3 * hard + 0.7 * rows, rows).mean()
     assert loss_of(0.3) == pytest.approx(expected, rel=1e-4)
     whatever = np.where(HAS, LABELS, 2)
@@ -98,8 +98,20 @@ def test_a_row_without_a_label_counts_its_soft_loss_alone():
 
 
 def test_alpha_1_takes_the_mean_over_rows_with_a_label():
-    hard = hard_loss(tf.constant(LABELS), tf.constant(STUDENT), CLASSES).numpy()
+    hard = hard_loss(tf.constant(LABELS * HAS), tf.constant(STUDENT), CLASSES).numpy()
     assert loss_of(1.0) == pytest.approx(hard[HAS].mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("alpha", [0.3, 1.0])
+def test_a_number_that_is_no_label_leaves_gradients_finite(alpha):
+    made = lesson(alpha, REGRESSION)
+    labels = tf.constant(np.where(HAS[:, None], STUDENT + 1, np.nan).astype(np.float32))
+    known = {TARGETS: {"output": TEACHER}, LABEL: labels, HAS_LABEL: tf.constant(HAS)}
+    x = {"x": tf.constant(TEACHER)}
+    with tf.GradientTape() as tape:
+        loss = made.compute_loss(None, known, made(x))
+    for gradient in tape.gradient(loss, made.trainable_variables):
+        assert np.isfinite(gradient).all()
 
 
 def test_alpha_0_looks_at_no_label():

@@ -1,5 +1,6 @@
 """A run that is killed goes on from its last epoch, and ends as if nothing had happened."""
 
+import functools
 import os
 import shutil
 import signal
@@ -57,6 +58,15 @@ def test_a_resumed_run_ends_as_one_that_was_not_killed_and_asks_no_teacher_again
     assert after[0].keys() == after[1].keys()
     for name, array in after[0].items():
         np.testing.assert_allclose(array, after[1][name], atol=2e-3)
+
+
+def test_a_student_of_the_same_code_and_other_layers_takes_up_no_weights(
+    saved, labelled, killed, tmp_path
+):
+    work = shutil.copytree(killed, tmp_path / "work")
+    other = functools.partial(killed_distilling.student, "tanh")
+    done = run(saved("keras"), labelled, str(tmp_path / "out"), str(work), student=other)
+    assert done.facts["training"]["student"]["resumed_epochs"] == 0
 
 
 class _EnoughError(Exception):

@@ -52,6 +52,8 @@ def test_auto_needs_a_width_that_makes_it_narrower(width):
         ({"control": True, "label_key": "y"}, {}, "give `eval_splits`"),
         ({"patience": 1}, {}, "give `eval_splits`"),
         ({"alpha": 1.0}, {}, "hard labels alone: give `label_key`"),
+        ({"alpha": 1.0}, {"has_input_fn": None}, "hard labels alone: give `label_key`"),
+        ({"alpha": 1.0, "teacher_pass": "in_step"}, {}, "hard labels alone: give `label_key`"),
         ({"epochs": 1, "num_steps": 1}, {}, "not both"),
     ],
 )
@@ -63,4 +65,6 @@ def test_parameters_that_contradict_each_other_are_refused(parameters, context, 
 def test_the_ends_of_the_ranges_are_allowed():
     Settings(alpha=0.0).check(auto=False)
     Settings(alpha=1.0, label_key="y").check(auto=False)
+    for has_input_fn in (True, None):
+        Settings(alpha=1.0, teacher_pass="in_step").check(auto=False, has_input_fn=has_input_fn)
     Settings(width=0.01, temperature=0.1).check(auto=True)

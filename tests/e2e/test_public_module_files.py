@@ -187,7 +187,7 @@ def test_taxi_template_teaches_a_student_that_is_blessed_beside_it_on_raw_rows(t
     version = os.path.join(taxi, "bucket", "taxi", "1")
     (distilled,) = read(version)
     assert distilled["teacher_function"] == "__call__"
-    assert distilled["output"] == {"task": "binary", "probabilities": True}
+    assert distilled["output"] == {"task": "binary", "probabilities": True, "logarithms": False}
     assert distilled["signatures_not_compared"] == {}
     student, teacher = (
         tf.saved_model.load(path).signatures

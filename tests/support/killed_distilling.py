@@ -19,9 +19,9 @@ EPOCHS = 3
 _STEP = 3 + 2  # 96 rows in batches of 32 are 3 steps an epoch.
 
 
-def student():
+def student(activation="relu"):
     x = tf_keras.Input([16], name="x")
-    hidden = tf_keras.layers.Dense(8, "relu", name="h")(x)
+    hidden = tf_keras.layers.Dense(8, activation, name="h")(x)
     return tf_keras.Model(x, tf_keras.layers.Dense(3, name="top")(hidden))
 
 
@@ -30,10 +30,10 @@ def run(teacher_dir, examples, out, work_dir=None, **parameters):
     return distill(
         teacher_dir,
         out,
-        student=student,
         examples=[examples],
         work_dir=work_dir,
         **{
+            "student": student,
             "eval_examples": [examples],
             "label_key": "label",
             "patience": 2,

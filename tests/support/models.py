@@ -51,6 +51,17 @@ def save_keras(directory):
     return str(directory)
 
 
+def save_regression(directory):
+    """A Keras model that predicts one number from "x", compiled with "mse"."""
+    tf_keras.utils.set_random_seed(0)
+    x = tf_keras.Input([WIDTH], name="x")
+    hidden = tf_keras.layers.Dense(64, "relu", name="dense")(x)
+    model = tf_keras.Model(x, tf_keras.layers.Dense(1, name="number")(hidden))
+    model.compile("adam", "mse")
+    model.save(str(directory), save_format="tf")
+    return str(directory)
+
+
 def save_public(directory):
     """What TFX's template module files save: two raw-Example signatures, no dense one."""
     tf_keras.utils.set_random_seed(0)

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import tf_keras
 
 from tfx_shrink.errors import ParameterError, UntrainableError
-from tfx_shrink.training.losses import check_loss_name, infer_loss, named_loss
+from tfx_shrink.training.losses import check_loss_name, infer_loss, named_loss, task_of_loss
 
 RANDOM = np.random.RandomState(0)
 LOGITS = RANDOM.randn(8, 3).astype(np.float32)
@@ -72,3 +73,40 @@ def test_an_unknown_loss_is_refused():
 )
 def test_a_cross_entropy_by_any_of_its_names_is_told_what_the_output_is(name, probabilities):
     assert named_loss(name, probabilities).get_config()["from_logits"] is not probabilities
+
+
+class Mine(tf_keras.losses.BinaryCrossentropy):
+    """Of a user, who may do with logits what they like."""
+
+
+def binary_crossentropy(labels, outputs):
+    """Of a user who took Keras's name."""
+    return outputs
+
+
+@pytest.mark.parametrize(
+    ("loss", "task"),
+    [
+        ("sparse_categorical_crossentropy", "classes"),
+        ("SparseCategoricalCrossentropy", "classes"),
+        ("categorical_focal_crossentropy", "classes"),
+        (tf_keras.losses.CategoricalFocalCrossentropy(name="mine"), "classes"),
+        (tf_keras.losses.BinaryFocalCrossentropy(), "binary"),
+        (tf_keras.losses.binary_focal_crossentropy, "binary"),
+        ("mse", "regression"),
+        ("MSE", "regression"),
+        ("logcosh", "regression"),
+        (tf_keras.losses.Huber(), "regression"),
+        (tf_keras.losses.mean_absolute_error, "regression"),
+        ("hinge", None),
+        (tf_keras.losses.KLDivergence(), None),
+        ("no_such_loss", None),
+        (Mine(), None),
+        (binary_crossentropy, None),
+        (lambda labels, outputs: outputs, None),
+        ({"a": "mse", "b": "mse"}, None),
+        (None, None),
+    ],
+)
+def test_what_is_predicted_follows_from_losses_that_are_known_alone(loss, task):
+    assert task_of_loss(loss) == task
