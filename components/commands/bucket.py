@@ -93,11 +93,20 @@ def verify(url: str, model_name: str, as_json: bool, version: int | None) -> Non
 
 @click.command()
 @_bucket
-def promote(url: str, model_name: str, as_json: bool) -> None:
-    """Make the label stable name what canary names, in URL/models.config."""
+@click.option("--address", help="First wait until TensorFlow Serving there serves the canary.")
+@click.option("--timeout-seconds", default=600.0, show_default=True, help="When to give up.")
+def promote(
+    url: str, model_name: str, as_json: bool, address: str | None, timeout_seconds: float
+) -> None:
+    """Make the label stable name what canary names, in URL/models.config.
+
+    ADDRESS is host:port of gRPC, or http://host:port of REST; all pods behind a name are asked.
+    """
     from tfx_shrink.bucket_pusher.release import promote as promote_canary
 
-    labels = promote_canary(_destination(url, model_name))
+    labels = promote_canary(
+        _destination(url, model_name), address=address, timeout_seconds=timeout_seconds
+    )
     if as_json:
         print_json(labels)
         return
