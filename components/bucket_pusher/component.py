@@ -4,7 +4,7 @@ import os
 
 from tfx_shrink.bucket_pusher.destination import parse_destination
 from tfx_shrink.bucket_pusher.executor import Executor
-from tfx_shrink.bucket_pusher.settings import check_settings
+from tfx_shrink.bucket_pusher.settings import check_settings, check_transport
 from tfx_shrink.errors import ParameterError
 from tfx_shrink.tfx_seam.components import (
     BaseChannel,
@@ -29,6 +29,7 @@ class BucketPusherSpec(ComponentSpec):
         "versioning": ExecutionParameter(type=str, optional=True),
         "mode": ExecutionParameter(type=str, optional=True),
         "label": ExecutionParameter(type=str, optional=True),
+        "transport": ExecutionParameter(type=str, optional=True),
         "retention": ExecutionParameter(type=int, optional=True),
         "num_warmup_requests": ExecutionParameter(type=int, optional=True),
     }
@@ -83,6 +84,9 @@ class BucketPusher(BaseComponent):
         at one moment. Defaults to `"latest"`.
       label: In mode `"pinned"` what shall name the version: `"stable"` or `"canary"`. Defaults to
         `"stable"`.
+      transport: `"plain"`, or `"zstd"`: files are stored compressed, for servers that get them
+        through `tfx-shrink pull`; not on `file://` and `gs://`, which TensorFlow Serving reads
+        itself. Defaults to `"plain"`.
       retention: How many of the highest versions stay after a push. Defaults to None: all.
       num_warmup_requests: How many rows are sent by a server to the model before it counts as
         available, 1 to 1000; each is run here first. Defaults to 10 where there are `examples`.
@@ -109,6 +113,7 @@ class BucketPusher(BaseComponent):
         versioning: str | int | RuntimeParameter = "monotonic",
         mode: str | RuntimeParameter = "latest",
         label: str | RuntimeParameter = "stable",
+        transport: str | RuntimeParameter = "plain",
         retention: int | RuntimeParameter | None = None,
         num_warmup_requests: int | RuntimeParameter | None = None,
     ):
@@ -122,7 +127,9 @@ class BucketPusher(BaseComponent):
                 "<push_destination>/<model_name>/<version>/."
             )
         if isinstance(push_destination, str) and isinstance(model_name, str):
-            parse_destination(push_destination, model_name)
+            destination = parse_destination(push_destination, model_name)
+            if isinstance(transport, str):
+                check_transport(transport, destination.scheme)
         if examples is None and (transform_graph is not None or num_warmup_requests is not None):
             raise ParameterError(
                 "`transform_graph` and `num_warmup_requests` make warm-up requests of the rows of "
@@ -132,6 +139,7 @@ class BucketPusher(BaseComponent):
             "versioning": versioning,
             "mode": mode,
             "label": label,
+            "transport": transport,
             "retention": retention,
             "num_warmup_requests": num_warmup_requests,
         }

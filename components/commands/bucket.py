@@ -23,6 +23,12 @@ def _bucket(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--versioning", default="monotonic", show_default=True, help="Or timestamp, or a number."
 )
+@click.option(
+    "--transport",
+    default="plain",
+    show_default=True,
+    help="Or zstd: stored compressed, for `tfx-shrink pull`; not on file:// and gs://.",
+)
 def push(
     model_dir: str,
     url: str,
@@ -31,13 +37,21 @@ def push(
     mode: str,
     label: str,
     versioning: str,
+    transport: str,
 ) -> None:
     """Publish the model in MODEL_DIR below URL; a server sees the version whole or not at all."""
     from tfx_shrink.bucket_pusher.publish import publish
 
     destination = _destination(url, model_name)
     done = quietly(
-        lambda: publish(model_dir, destination, mode=mode, label=label, versioning=versioning)
+        lambda: publish(
+            model_dir,
+            destination,
+            mode=mode,
+            label=label,
+            versioning=versioning,
+            transport=transport,
+        )
     )
     if as_json:
         print_json(dataclasses.asdict(done))

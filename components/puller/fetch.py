@@ -1,12 +1,17 @@
 """Downloads the files of one version, each verified while it arrives."""
 
+import contextlib
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import BinaryIO
 
-from tfx_shrink.bucket_pusher.content import FILES_AT_ONCE, Content
+from zstandard import ZstdError
+
+from tfx_shrink.bucket_pusher.content import FILES_AT_ONCE, Content, File
+from tfx_shrink.bucket_pusher.packing import unpacked
 from tfx_shrink.bucket_pusher.store import Store
 from tfx_shrink.errors import DamagedError, PullError
 
@@ -45,28 +50,33 @@ def fetch(
     """
     giving_up = threading.Event()
 
+    def arriving(name: str, arrived: "_Sum") -> Generator[bytes, None, None]:
+        with contextlib.closing(store.stream(prefix + name)) as pieces:
+            for piece in pieces:
+                if giving_up.is_set() or stopped():
+                    raise StoppedError(f"{store.url}/{prefix} is not fetched to its end.")
+                moved(len(piece))
+                arrived.add(piece)
+                if arrived.bytes > content.in_store[name].bytes:
+                    return  # It is damaged, however long it goes on.
+                yield piece
+
     def download(name: str) -> None:
         path = os.path.join(directory, *name.split("/"))
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        file, size, digest = content.files[name], 0, hashlib.sha256()
-        with open(path, "xb") as local:
-            for piece in store.stream(prefix + name):
-                if giving_up.is_set() or stopped():
-                    raise StoppedError(f"{store.url}/{prefix} is not fetched to its end.")
-                size += len(piece)
-                moved(len(piece))
-                if size > file.bytes:
-                    break
-                digest.update(piece)
-                local.write(piece)
+        arrived, restored = _Sum(), _Sum()
+        with contextlib.closing(arriving(name, arrived)) as pieces, open(path, "xb") as local:
+            if content.stored is None:
+                local.writelines(pieces)
+            else:
+                _restore(pieces, local, restored, content.files[name])
             local.flush()
             os.fsync(local.fileno())
-        if size != file.bytes or digest.hexdigest() != file.sha256:
+        good = arrived.is_of(content.in_store[name])
+        if not good or (content.stored is not None and not restored.is_of(content.files[name])):
             raise DamagedError(
-                f"{store.url}/{prefix}{name} is not what was published: {file.bytes:,} bytes with "
-                f"sha256 {file.sha256[:12]}… were, {'more' if size > file.bytes else f'{size:,}'} "
-                f"bytes with {digest.hexdigest()[:12]}… arrived. `tfx-shrink verify` says which "
-                "files differ; push the model again."
+                f"{store.url}/{prefix}{name} is not what was published. `tfx-shrink verify` says "
+                "which files differ; push the model again."
             )
 
     names = [*content.body, content.sentinel]
@@ -80,6 +90,32 @@ def fetch(
         future.result()
     for parent, _, _ in os.walk(directory):
         sync_directory(parent)
+
+
+class _Sum:
+    """Size and sha256 of what passes."""
+
+    def __init__(self) -> None:
+        self.bytes, self._digest = 0, hashlib.sha256()
+
+    def add(self, piece: bytes) -> None:
+        self.bytes += len(piece)
+        self._digest.update(piece)
+
+    def is_of(self, file: File) -> bool:
+        return self.bytes == file.bytes and self._digest.hexdigest() == file.sha256
+
+
+def _restore(pieces: Iterator[bytes], local: BinaryIO, restored: _Sum, file: File) -> None:
+    """Writes what was compressed, but never more than the manifest says."""
+    with contextlib.suppress(ZstdError):  # Then the sums differ.
+        for piece in unpacked(pieces):
+            restored.add(piece)
+            if restored.bytes > file.bytes:
+                return
+            local.write(piece)
+    for _ in pieces:
+        pass  # What follows the compressed file is part of its sum.
 
 
 def sync_directory(path: str) -> None:

@@ -26,8 +26,8 @@ def checked_content(record: Mapping[str, Any], called: str) -> Content:
     """
     try:
         content = Content.from_json(record)
-        sizes = [file.bytes for file in content.files.values()]
-        digests = [_SHA256.fullmatch(file.sha256) for file in content.files.values()]
+        files = [*content.files.values(), *content.in_store.values()]
+        digests = [_SHA256.fullmatch(file.sha256) for file in files]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DamagedError(f"{called} has a manifest that cannot be read: {error!r}.") from error
     outside = sorted(path for path in content.files if not _stays_inside(path))
@@ -37,10 +37,13 @@ def checked_content(record: Mapping[str, Any], called: str) -> Content:
             "directory. Nothing of it is fetched. Somebody wrote it on purpose: look who may write "
             "to the bucket."
         )
+    sizes = [file.bytes for file in files]
     if not all(digests) or not all(type(size) is int and size >= 0 for size in sizes):
         raise DamagedError(f"The manifest of {called} holds sizes or sums that are none.")
     if not content.sentinel:
         raise DamagedError(f"{called} is no model: its manifest names {sorted(content.files)}.")
+    if set(content.in_store) != set(content.files):
+        raise DamagedError(f"The manifest of {called} does not say how each file is stored.")
     if digest_of(content.files) != content.digest:
         raise DamagedError(f"The manifest of {called} was changed: its digest is another one.")
     return content

@@ -140,7 +140,7 @@ class Puller:
             if wanted.pinned is None:
                 self._fetch_highest(model, wanted.versions)
             else:
-                for number in set(wanted.versions) - set(model.served.versions()):
+                for number in sorted({*wanted.versions} - {*model.served.versions()}):
                     self._fetch(model, number)
         except (StoppedError, _PutOffError):
             return None
