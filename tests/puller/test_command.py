@@ -31,6 +31,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def ready(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
+        return json.load(answer)
+
+
 def wait_until(process, true):
     deadline = time.monotonic() + 60
     while not true():
@@ -72,8 +77,7 @@ def test_it_serves_every_push_and_ends_on_sigterm(models, tmp_path):
     wait_until(process, (served / "digits" / "1").exists)
     publish(models[1], destination)
     wait_until(process, (served / "digits" / "2").exists)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz") as answer:
-        assert json.load(answer)["digits"]["served"] == 2
+    wait_until(process, lambda: ready(port)["digits"]["served"] == 2)
     process.send_signal(signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (0, "digits: 2\n"), stderr

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import threading
 
+import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
@@ -164,9 +165,9 @@ class Core:
 
     def _read_file(self):
         try:
-            with open(self.flags.model_config_file, encoding="utf-8") as file:
+            with tf.io.gfile.GFile(self.flags.model_config_file) as file:
                 return text_format.Parse(file.read(), ModelServerConfig())
-        except (OSError, text_format.ParseError) as error:
+        except (tf.errors.OpError, text_format.ParseError) as error:
             raise ServingError("INVALID_ARGUMENT", f"Invalid protobuf file: {error}") from error
 
     def _every(self, seconds, work):
