@@ -5,6 +5,7 @@ import dataclasses
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from typing import BinaryIO, cast
 
 import zstandard
 
@@ -57,7 +58,7 @@ def unpacked(pieces: Iterable[bytes]) -> Iterator[bytes]:
       zstandard.ZstdError: The pieces are no such file.
     """
     decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
-    with decompressor.stream_reader(_Pieces(pieces)) as reader:
+    with decompressor.stream_reader(cast(BinaryIO, _Pieces(pieces))) as reader:
         while restored := reader.read(_PIECE):
             yield restored
 
