@@ -11,7 +11,7 @@ STAMP := .venv/.setup-done
 MATRIX := tests/e2e/test_quantizer_matrix.py tests/e2e/test_quantized_evaluation.py
 
 .PHONY: setup demo test tools test-tools test-histories e2e-quantizer benchmark-quantizer benchmark-pruner \
-  benchmark-distiller benchmark-bucket-pusher check format lock wheel-check clean help
+  benchmark-distiller benchmark-bucket-pusher benchmark-pull check format lock wheel-check clean help
 
 setup: $(STAMP) ## Make .venv from the lock; does nothing when it is up to date
 
@@ -60,6 +60,9 @@ benchmark-bucket-pusher: setup tools ## Measure a push beside the stock Pusher's
 	uv=$$(bash scripts/uv.sh) && "$$uv" pip install --quiet --python $(BIN)/python --no-deps \
 	  --target .tools/tensorflow-io tensorflow-io==0.37.1 tensorflow-io-gcs-filesystem==0.37.1
 	$(BIN)/python benchmarks/bucket_pusher.py
+
+benchmark-pull: setup tools ## Measure a pull beside boto3's transfer manager, and what zstd saves
+	$(BIN)/python benchmarks/pull.py
 
 lock: ## Resolve the lock again; LOCK_ARGS=--upgrade moves every version
 	uv=$$(bash scripts/uv.sh) && "$$uv" pip compile --quiet --python-version 3.10 \

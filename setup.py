@@ -76,11 +76,13 @@ setup(
         "flatbuffers>=24.3.25",
         "numpy>=1.22,<2",
         "obstore>=0.11,<0.12",
+        "prometheus-client>=0.21,<1",
         "tensorflow>=2.16.2,<2.17",
         "tensorflow-model-analysis>=0.47,<0.48",
         "tensorflow-model-optimization>=0.8.1,<0.9",
         "tf-keras~=2.16.0",
         "tfx>=1.16,<1.17",
+        "zstandard>=0.22,<1",
     ],
     extras_require={
         "edge": ["ai-edge-quantizer>=0.10,<0.11"],

@@ -1,7 +1,12 @@
-"""A loopback S3 server that answers every request after 30 ms and keeps small objects only."""
+"""A loopback S3 server that answers every request after 30 ms.
+
+Of what is uploaded it keeps small objects only. With a directory as its second argument it also
+serves what lies there as `<bucket>/<key>`.
+"""
 
 import asyncio
 import hashlib
+import os
 import re
 import sys
 import urllib.parse
@@ -12,6 +17,7 @@ KEPT_BYTES = 1 << 20
 _DATE = "2026-01-01T00:00:00.000Z"
 objects: dict[str, tuple[int, str, bytes]] = {}
 parts: dict[str, dict[int, tuple[int, str]]] = {}
+files: dict[str, str] = {}
 
 
 async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -36,6 +42,9 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
                 if size <= KEPT_BYTES:
                     kept += chunk
             await asyncio.sleep(LATENCY)
+            if method in ("GET", "HEAD") and target.partition("?")[0] in files:
+                await send_file(writer, method, target.partition("?")[0], headers)
+                continue
             etag = f'"{md5.hexdigest()}"'
             status, extra, body = answer(method, target, headers, size, etag, bytes(kept))
             length = len(body)
@@ -46,6 +55,41 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()
+
+
+async def send_file(
+    writer: asyncio.StreamWriter, method: str, path: str, headers: dict[str, str]
+) -> None:
+    """Answers with a file, or with the range of it that is asked for."""
+    size, etag, _ = objects[path]
+    start, end, status = 0, size - 1, "200 OK"
+    if match := re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("range", "")):
+        start, end, status = int(match[1]), min(int(match[2] or end), end), "206 Partial"
+    lines = [
+        f"HTTP/1.1 {status}",
+        f"Content-Length: {end - start + 1}",
+        f"ETag: {etag}",
+        "Last-Modified: Thu, 01 Jan 2026 00:00:00 GMT",
+        *([f"Content-Range: bytes {start}-{end}/{size}"] if status != "200 OK" else []),
+        *("", ""),
+    ]
+    writer.write("\r\n".join(lines).encode())
+    await writer.drain()
+    if method == "GET" and end >= start:
+        with open(files[path], "rb") as file:
+            loop = asyncio.get_running_loop()
+            await loop.sendfile(writer.transport, file, start, end - start + 1)
+
+
+def add_directory(directory: str) -> None:
+    """Serves what lies below a directory."""
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            path = os.path.join(parent, name)
+            target = "/" + urllib.parse.quote(os.path.relpath(path, directory))
+            files[target] = path
+            etag = f'"{hashlib.md5(target.encode()).hexdigest()}"'
+            objects[target] = (os.path.getsize(path), etag, b"")
 
 
 def answer(
@@ -118,6 +162,8 @@ def listing(path: str, query: dict[str, str]) -> bytes:
 
 async def main() -> None:
     """Serves until the process is ended."""
+    for directory in sys.argv[2:]:
+        add_directory(directory)
     server = await asyncio.start_server(serve, "127.0.0.1", int(sys.argv[1]), limit=1 << 20)
     async with server:
         await server.serve_forever()

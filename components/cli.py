@@ -10,7 +10,9 @@ from tfx_shrink.commands import bucket
 from tfx_shrink.commands.distill import distill
 from tfx_shrink.commands.output import json_option, print_json, quietly
 from tfx_shrink.commands.prune import prune
+from tfx_shrink.commands.pull import pull
 from tfx_shrink.commands.quantize import quantize
+from tfx_shrink.commands.wait import wait_until_served
 from tfx_shrink.errors import ShrinkError
 from tfx_shrink.version import __version__
 
@@ -71,7 +73,7 @@ def inspect(model_dir: str, as_json: bool) -> None:
         click.echo(format_inspection(found))
 
 
-for command in (quantize, prune, distill, *bucket.COMMANDS):
+for command in (quantize, prune, distill, *bucket.COMMANDS, pull, wait_until_served):
     main.add_command(command)
 
 

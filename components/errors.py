@@ -37,5 +37,17 @@ class PublishError(ShrinkError):
     """A model could not be written where it was asked for; no server can see any of it."""
 
 
+class PullError(ShrinkError):
+    """A version could not be fetched or is not awaited any longer; what is served stays."""
+
+
+class DamagedError(PullError):
+    """What lies in the bucket is not what was published there."""
+
+
+class NotServedError(ShrinkError):
+    """A server does not serve a version: it cannot load it, or has not done so in time."""
+
+
 class RunError(ShrinkError):
     """A pipeline's run ended in an error of a stock component."""

@@ -12,7 +12,16 @@ ROOTS = {
     "pipelines": "tfx_shrink.pipelines",
     "kubeflow": "tfx_shrink.kubeflow",
 }
-TECHNIQUE_ROOMS = {"examples", "measure", "proof", "saved_model", "tflite", "training"}
+TECHNIQUE_ROOMS = {
+    "examples",
+    "measure",
+    "proof",
+    "puller",
+    "saved_model",
+    "serving",
+    "tflite",
+    "training",
+}
 TECHNIQUE_FILES = {"lineage.py", "prune.py", "publish.py", "quantize.py", "schemes.py"}
 
 

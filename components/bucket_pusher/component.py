@@ -4,7 +4,7 @@ import os
 
 from tfx_shrink.bucket_pusher.destination import parse_destination
 from tfx_shrink.bucket_pusher.executor import Executor
-from tfx_shrink.bucket_pusher.settings import check_settings
+from tfx_shrink.bucket_pusher.settings import check_settings, check_transport
 from tfx_shrink.errors import ParameterError
 from tfx_shrink.tfx_seam.components import (
     BaseChannel,
@@ -30,6 +30,7 @@ class BucketPusherSpec(ComponentSpec):
         "mode": ExecutionParameter(type=str, optional=True),
         "label": ExecutionParameter(type=str, optional=True),
         "settle_seconds": ExecutionParameter(type=int, optional=True),
+        "transport": ExecutionParameter(type=str, optional=True),
         "retention": ExecutionParameter(type=int, optional=True),
         "num_warmup_requests": ExecutionParameter(type=int, optional=True),
     }
@@ -86,6 +87,9 @@ class BucketPusher(BaseComponent):
         `"stable"`.
       settle_seconds: In mode `"pinned"` how many seconds servers may take to read models.config,
         before a label that names another version moves to this one. Defaults to None: 60.
+      transport: `"plain"`, or `"zstd"`: files are stored compressed, for servers that get them
+        through `tfx-shrink pull`; not on `file://` and `gs://`, which TensorFlow Serving reads
+        itself. Defaults to `"plain"`.
       retention: How many of the highest versions stay after a push. Defaults to None: all.
       num_warmup_requests: How many rows are sent by a server to the model before it counts as
         available, 1 to 1000; each is run here first. Defaults to 10 where there are `examples`.
@@ -113,6 +117,7 @@ class BucketPusher(BaseComponent):
         mode: str | RuntimeParameter = "latest",
         label: str | RuntimeParameter = "stable",
         settle_seconds: int | RuntimeParameter | None = None,
+        transport: str | RuntimeParameter = "plain",
         retention: int | RuntimeParameter | None = None,
         num_warmup_requests: int | RuntimeParameter | None = None,
     ):
@@ -126,7 +131,9 @@ class BucketPusher(BaseComponent):
                 "<push_destination>/<model_name>/<version>/."
             )
         if isinstance(push_destination, str) and isinstance(model_name, str):
-            parse_destination(push_destination, model_name)
+            destination = parse_destination(push_destination, model_name)
+            if isinstance(transport, str):
+                check_transport(transport, destination.scheme)
         if examples is None and (transform_graph is not None or num_warmup_requests is not None):
             raise ParameterError(
                 "`transform_graph` and `num_warmup_requests` make warm-up requests of the rows of "
@@ -137,6 +144,7 @@ class BucketPusher(BaseComponent):
             "mode": mode,
             "label": label,
             "settle_seconds": settle_seconds,
+            "transport": transport,
             "retention": retention,
             "num_warmup_requests": num_warmup_requests,
         }

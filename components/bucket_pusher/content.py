@@ -41,6 +41,7 @@ class Content:
       directory: Where the files are on this machine.
       fingerprint: fingerprint.pb in base64, or None.
       compression: The steps of the compression record.
+      stored: {path: File} as the store holds them, where that is compressed; else None.
     """
 
     files: Mapping[str, File]
@@ -48,6 +49,12 @@ class Content:
     directory: str = ""
     fingerprint: str | None = None
     compression: tuple[Mapping[str, Any], ...] = ()
+    stored: Mapping[str, File] | None = None
+
+    @property
+    def in_store(self) -> Mapping[str, File]:
+        """{path: File} as the store holds them."""
+        return self.files if self.stored is None else self.stored
 
     @property
     def bytes(self) -> int:
@@ -78,20 +85,30 @@ class Content:
         """Returns what `from_json` reads."""
         return {
             "digest": self.digest,
-            "files": {path: dataclasses.asdict(file) for path, file in self.files.items()},
+            **self.manifest(),
             "fingerprint": self.fingerprint,
             "compression": list(self.compression),
+        }
+
+    def manifest(self) -> dict[str, Any]:
+        """Returns what each file is, and what the store holds of it where that differs."""
+        kinds = {"files": self.files, **({} if self.stored is None else {"stored": self.stored})}
+        return {
+            kind: {path: dataclasses.asdict(file) for path, file in files.items()}
+            for kind, files in kinds.items()
         }
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Content":
         """Returns the content that a record names, without a directory."""
         files = {path: File(**entry) for path, entry in record["files"].items()}
+        stored = {path: File(**entry) for path, entry in record.get("stored", {}).items()}
         return cls(
             files,
             record["digest"],
             fingerprint=record.get("fingerprint"),
             compression=tuple(record.get("compression", ())),
+            stored=stored or None,
         )
 
 

@@ -41,6 +41,7 @@ class Executor(PusherExecutor):
             destination,
             mode=exec_properties.get("mode") or "latest",
             label=exec_properties.get("label") or "stable",
+            transport=exec_properties.get("transport") or "plain",
             versioning=exec_properties.get("versioning") or "monotonic",
             run=self._origin(),
             settle_seconds=exec_properties.get("settle_seconds"),

@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from tfx_shrink.bucket_pusher.store import Entry, Found
 from tfx_shrink.errors import PublishError
@@ -41,7 +41,7 @@ class LocalStore:
                 return None
         return Found(data, hashlib.sha256(data).hexdigest())
 
-    def stream(self, key: str) -> Iterator[bytes]:
+    def stream(self, key: str) -> Generator[bytes, None, None]:
         """See `Store`."""
         with self._errors(), open(self._path(key), "rb") as file:
             while chunk := file.read(_CHUNK):

@@ -33,13 +33,20 @@ def read_pins(store: Store, model_name: str) -> tuple[Labels, set[int]]:
     Raises:
       PublishError: The file is no ModelServerConfig.
     """
-    found = store.read(KEY)
-    if found is None:
-        return {}, set()
-    for entry in _parse(store, found.data).model_config_list.config:
+    for entry in read_config(store).model_config_list.config:
         if entry.name == model_name:
             return dict(entry.version_labels), named_versions(entry)
     return {}, set()
+
+
+def read_config(store: Store) -> model_server_config_pb2.ModelServerConfig:
+    """Returns what models.config holds; an empty one where there is no such file.
+
+    Raises:
+      PublishError: The file is no ModelServerConfig.
+    """
+    found = store.read(KEY)
+    return _parse(store, found.data if found else b"")
 
 
 def named_versions(entry: model_server_config_pb2.ModelConfig) -> set[int]:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ class ObjectStore:
                     raise
                 return None
 
-    def stream(self, key: str) -> Iterator[bytes]:
+    def stream(self, key: str) -> Generator[bytes, None, None]:
         """See `Store`."""
         with self._errors():
             for chunk in obstore.get(self._store, self._prefix + key).stream(

@@ -7,8 +7,9 @@ from tfx_shrink.bucket_pusher import models_config, numbering
 from tfx_shrink.bucket_pusher.content import on_this_machine, read_content
 from tfx_shrink.bucket_pusher.destination import Destination
 from tfx_shrink.bucket_pusher.overtaken import until_done
+from tfx_shrink.bucket_pusher.packing import packed
 from tfx_shrink.bucket_pusher.push import Published, Push
-from tfx_shrink.bucket_pusher.settings import check_mode
+from tfx_shrink.bucket_pusher.settings import check_mode, check_transport
 from tfx_shrink.bucket_pusher.store import Store
 from tfx_shrink.bucket_pusher.stores import open_store
 from tfx_shrink.errors import ParameterError
@@ -23,6 +24,7 @@ def publish(
     mode: str = "latest",
     label: str = "stable",
     versioning: str | int = "monotonic",
+    transport: str = "plain",
     run: Mapping[str, str] | None = None,
     settle_seconds: float | None = None,
     store: Store | None = None,
@@ -54,6 +56,9 @@ def publish(
         `"stable"`.
       versioning: `"monotonic"`, `"timestamp"`, or the version's number. Defaults to
         `"monotonic"`.
+      transport: `"plain"`, or `"zstd"`: files are stored compressed, under their own names, for
+        servers that get them through `tfx-shrink pull`, which restores them. Needs room for them
+        in the temporary directory. Defaults to `"plain"`.
       run: Names of the pipeline and the run, for the commit record. Defaults to None.
       settle_seconds: In mode `pinned` how long servers may take to read models.config, before a
         label that names another version moves to this one. Defaults to None: a minute.
@@ -63,16 +68,20 @@ def publish(
       The version that holds the content.
 
     Raises:
-      ParameterError: A parameter is out of its range, the explicit version is not the highest, or
-        models.config pins the model and `mode` is not `pinned`.
+      ParameterError: A parameter is out of its range, the explicit version is not the highest,
+        models.config pins the model and `mode` is not `pinned`, or TensorFlow Serving itself would
+        read what is compressed.
       ModelError: `model_dir` holds no model.
       PublishError: The destination cannot be used, or a file arrived changed. Nothing of this push
         can be served.
     """
     check_mode(mode, label)
+    check_transport(transport, destination.scheme)
     versioning = numbering.check_versioning(versioning)
-    with on_this_machine(model_dir) as directory:
-        content = read_content(directory)
+    with (
+        on_this_machine(model_dir) as directory,
+        packed(read_content(directory), transport) as content,
+    ):
         store = store or open_store(destination)
         if mode == "latest":
             _require_no_pins(store, destination)

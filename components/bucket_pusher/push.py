@@ -184,8 +184,9 @@ class Push:
         claim = self.books.claim(number)
         if claim is None or claim.state not in ("claimed", "sealed"):
             return None
-        same_files = claim.record.get("files") == self.content.to_json()["files"]
-        return number if same_files else None
+        known = {kind: claim.record.get(kind) for kind in ("files", "stored")}
+        wanted = {"stored": None, **self.content.manifest()}
+        return number if known == wanted else None
 
     def _claim(self) -> int:
         taken = self.books.taken()

@@ -10,35 +10,62 @@ from tfx_shrink.bucket_pusher.push import Published, Push
 from tfx_shrink.bucket_pusher.store import Store
 from tfx_shrink.bucket_pusher.stores import open_store
 from tfx_shrink.errors import ParameterError
+from tfx_shrink.serving.wait import wait_until_served
 
 
-def promote(destination: Destination, *, store: Store | None = None) -> Labels:
+def promote(
+    destination: Destination,
+    *,
+    address: str | None = None,
+    timeout_seconds: float = 600.0,
+    store: Store | None = None,
+) -> Labels:
     """Makes `stable` name what `canary` names, by one write of models.config.
 
-    What `stable` named before stays loaded as `previous`.
+    The canary's version is in models.config already, so servers load it. With an `address` the
+    label moves only when all servers there say that it is AVAILABLE: TensorFlow Serving refuses a
+    models.config whose label points to any other version. What `stable` named before stays loaded
+    as `previous`.
 
     Args:
       destination: From `parse_destination`.
+      address: Where to ask: `host:8500` for gRPC, `http://host:8501` for REST. Defaults to None:
+        nobody is asked.
+      timeout_seconds: When to give up asking. Defaults to 600.
       store: Its store. Defaults to the one that its URL names.
 
     Returns:
       {label: version} afterwards.
 
     Raises:
-      ParameterError: The model has no canary.
+      ParameterError: The model has no canary, or another one than when this began.
+      NotServedError: A server cannot load the canary, or the time is over; nothing was changed.
       PublishError: The destination cannot be used.
     """
+    store = store or open_store(destination)
 
-    def change(labels: Labels) -> Labels:
+    def canary_of(labels: Labels) -> int:
         if "canary" not in labels:
             raise ParameterError(
                 f"{destination.model_name} has no canary in {destination.url}/{models_config.KEY}. "
                 "Push one in mode 'pinned' with label 'canary'."
             )
-        return models_config.point("stable", labels["canary"])(labels)
+        return labels["canary"]
+
+    canary = canary_of(models_config.read_pins(store, destination.model_name)[0])
+    if address is not None:
+        wait_until_served(address, destination.model_name, canary, timeout_seconds=timeout_seconds)
+
+    def change(labels: Labels) -> Labels:
+        if canary_of(labels) != canary:
+            raise ParameterError(
+                f"The canary of {destination.model_name} was {canary} and is now "
+                f"{labels['canary']}: somebody else pushed one. Promote again."
+            )
+        return models_config.point("stable", canary)(labels)
 
     return models_config.change_labels(
-        store or open_store(destination), destination.model_name, destination.served_path, change
+        store, destination.model_name, destination.served_path, change
     )
 
 

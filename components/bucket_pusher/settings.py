@@ -8,6 +8,9 @@ from tfx_shrink.errors import ParameterError
 
 MODES = ("latest", "pinned")
 LABELS = ("stable", "canary")
+TRANSPORTS = ("plain", "zstd")
+# What TensorFlow Serving reads itself, as it is.
+_LISTED_BY_SERVING = ("file://", "gs://")
 # TensorFlow Serving reads no more (servables/tensorflow/saved_model_warmup_util.h).
 MAX_WARMUP_REQUESTS = 1000
 
@@ -22,6 +25,28 @@ def check_mode(mode: str, label: str) -> None:
         raise ParameterError(f"`mode` must be one of {list(MODES)}. Received: mode={mode!r}.")
     if label not in LABELS:
         raise ParameterError(f"`label` must be one of {list(LABELS)}. Received: label={label!r}.")
+
+
+def check_transport(transport: str, scheme: str = "") -> None:
+    """Checks the parameter `transport`.
+
+    Args:
+      transport: The parameter.
+      scheme: The destination's; empty where it is not known yet.
+
+    Raises:
+      ParameterError: It is none of its words, or TensorFlow Serving itself reads the destination.
+    """
+    if transport not in TRANSPORTS:
+        raise ParameterError(
+            f"`transport` must be one of {list(TRANSPORTS)}. Received: transport={transport!r}."
+        )
+    if transport != "plain" and scheme in _LISTED_BY_SERVING:
+        raise ParameterError(
+            f"transport={transport!r} is for stores that are served through `tfx-shrink pull`. "
+            f"TensorFlow Serving reads {scheme} itself and would find files that it cannot load. "
+            "Leave `transport` out, or push to s3:// or az://."
+        )
 
 
 def check_keep(keep: int) -> None:
@@ -46,6 +71,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     if settings.get("versioning") is not None:
         check_versioning(settings["versioning"])
     check_mode(settings.get("mode") or "latest", settings.get("label") or "stable")
+    check_transport(settings.get("transport") or "plain")
     if settings.get("retention") is not None:
         check_keep(settings["retention"])
     settle = settings.get("settle_seconds")

@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Protocol
 
 
@@ -47,8 +47,8 @@ class Store(Protocol):
     def read(self, key: str) -> Found | None:
         """Returns a small object, or None where there is none."""
 
-    def stream(self, key: str) -> Iterator[bytes]:
-        """Yields an object's content piece by piece."""
+    def stream(self, key: str) -> Generator[bytes, None, None]:
+        """Yields an object's content piece by piece; close it where it is not read to its end."""
 
     def list(self, prefix: str) -> Sequence[Entry]:
         """Returns every object whose key begins with `prefix`, which ends in a slash."""

@@ -32,7 +32,7 @@ def upload(store: Store, content: Content, names: list[str], prefix: str) -> Non
 
     def send(name: str) -> None:
         entry = there.get(name)
-        if entry is None or not holds(store, entry, content.files[name], content.path(name)):
+        if entry is None or not holds(store, entry, content.in_store[name], content.path(name)):
             store.upload(prefix + name, content.path(name))
 
     in_parallel(send, names)
@@ -48,7 +48,7 @@ def require_arrived(store: Store, content: Content, names: list[str], prefix: st
     there = _listed(store, prefix)
 
     def is_changed(name: str) -> bool:
-        entry, file = there.get(name), content.files[name]
+        entry, file = there.get(name), content.in_store[name]
         return entry is None or not holds(
             store, entry, file, content.path(name) if content.directory else ""
         )
@@ -71,7 +71,7 @@ def copy_inside(store: Store, content: Content, names: list[str], source: str, t
     """
     in_parallel(lambda name: store.copy(source + name, target + name), names)
     sizes = {name: entry.size for name, entry in _listed(store, target).items()}
-    wanted = {name: content.files[name].bytes for name in names}
+    wanted = {name: content.in_store[name].bytes for name in names}
     if sizes != wanted:
         wrong = sorted(name for name in {*sizes, *wanted} if sizes.get(name) != wanted.get(name))
         raise PublishError(f"{wrong} did not arrive when {store.url} copied {source} to {target}.")

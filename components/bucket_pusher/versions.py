@@ -123,7 +123,7 @@ def _verify(books: Books, number: int) -> Verified:
             return f"{prefix}{name} does not belong to the version."
         if name not in there:
             return f"{prefix}{name} is missing."
-        if not transfer.holds(books.store, there[name], content.files[name]):
+        if not transfer.holds(books.store, there[name], content.in_store[name]):
             return f"{prefix}{name} has changed since it was published."
         return ""
 

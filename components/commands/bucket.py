@@ -31,6 +31,12 @@ _settle = click.option(
     "--versioning", default="monotonic", show_default=True, help="Or timestamp, or a number."
 )
 @_settle
+@click.option(
+    "--transport",
+    default="plain",
+    show_default=True,
+    help="Or zstd: stored compressed, for `tfx-shrink pull`; not on file:// and gs://.",
+)
 def push(
     model_dir: str,
     url: str,
@@ -40,6 +46,7 @@ def push(
     label: str,
     versioning: str,
     settle_seconds: float | None,
+    transport: str,
 ) -> None:
     """Publish the model in MODEL_DIR below URL; a server sees the version whole or not at all."""
     from tfx_shrink.bucket_pusher.publish import publish
@@ -53,6 +60,7 @@ def push(
             label=label,
             versioning=versioning,
             settle_seconds=settle_seconds,
+            transport=transport,
         )
     )
     if as_json:
@@ -109,11 +117,20 @@ def verify(url: str, model_name: str, as_json: bool, version: int | None) -> Non
 
 @click.command()
 @_bucket
-def promote(url: str, model_name: str, as_json: bool) -> None:
-    """Make the label stable name what canary names, in URL/models.config."""
+@click.option("--address", help="First wait until TensorFlow Serving there serves the canary.")
+@click.option("--timeout-seconds", default=600.0, show_default=True, help="When to give up.")
+def promote(
+    url: str, model_name: str, as_json: bool, address: str | None, timeout_seconds: float
+) -> None:
+    """Make the label stable name what canary names, in URL/models.config.
+
+    ADDRESS is host:port of gRPC, or http://host:port of REST; all pods behind a name are asked.
+    """
     from tfx_shrink.bucket_pusher.release import promote as promote_canary
 
-    labels = promote_canary(_destination(url, model_name))
+    labels = promote_canary(
+        _destination(url, model_name), address=address, timeout_seconds=timeout_seconds
+    )
     if as_json:
         print_json(labels)
         return

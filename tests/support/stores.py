@@ -23,14 +23,15 @@ class Died(BaseException):
 class DyingStore:
     """A store whose n-th request is its last; with `after`, that one still arrives."""
 
-    def __init__(self, store, requests, *, after=False):
+    def __init__(self, store, requests, *, after=False, methods=METHODS):
         self._store, self._last, self._after = store, requests, after
+        self._methods = methods
         self._count = itertools.count(1)
         self.died = False
 
     def __getattr__(self, name):
         real = getattr(self._store, name)
-        if name not in METHODS:
+        if name not in self._methods:
             return real
 
         def request(*args):

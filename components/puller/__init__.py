@@ -1,0 +1,1 @@
+"""From the bucket into the directory that TensorFlow Serving loads from."""
