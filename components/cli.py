@@ -12,6 +12,7 @@ from tfx_shrink.commands.output import json_option, print_json, quietly
 from tfx_shrink.commands.prune import prune
 from tfx_shrink.commands.quantize import quantize
 from tfx_shrink.errors import ShrinkError
+from tfx_shrink.kubeflow import commands as kubeflow
 from tfx_shrink.version import __version__
 
 
@@ -71,7 +72,7 @@ def inspect(model_dir: str, as_json: bool) -> None:
         click.echo(format_inspection(found))
 
 
-for command in (quantize, prune, distill, *bucket.COMMANDS):
+for command in (quantize, prune, distill, *bucket.COMMANDS, *kubeflow.COMMANDS):
     main.add_command(command)
 
 
