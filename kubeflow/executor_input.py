@@ -23,7 +23,8 @@ def restore_types(executor_input: Message, inputs_spec: Message) -> None:
     """Gives input artifacts their types again: KFP's metadata keeps only the type's title."""
     declared = inputs_spec.get("artifacts", {})
     for key, artifact in _artifacts(executor_input, "inputs"):
-        artifact["type"] = declared[key]["artifactType"]
+        if key in declared:
+            artifact["type"] = declared[key]["artifactType"]
 
 
 def map_to_local(executor_input: Message, pod_root: str) -> None:

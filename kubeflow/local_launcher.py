@@ -80,12 +80,13 @@ def run_compiled(
     values = read_parameters(spec, parameters or {})
     root = os.path.abspath(root)
     pods: Pods = ProcessPods(root) if as_processes else ContainerPods(root, image)
-    launcher = Launcher(pods, ObjectStore(os.path.join(root, "store")), MetadataStore())
     name = spec["pipelineInfo"]["name"]
     run_id = time.strftime("%Y%m%d-%H%M%S")
     run_root = f"{spec.get('defaultPipelineRoot', _DEFAULT_ROOT).rstrip('/')}/{name}/{run_id}"
+    store = ObjectStore(os.path.join(root, "store"))
+    launcher = Launcher(pods, store, MetadataStore(), run_root)
     say(f"{name}: as KFP {MIRRORED_VERSION} runs it, {run_root} lies below {root}/store")
-    runner = DagRunner(spec, platform, launcher, run_root, lambda done: say(_line(done)))
+    runner = DagRunner(spec, platform, launcher, lambda done: say(_line(done)))
     started = time.monotonic()
     runner.run(spec["root"]["dag"]["tasks"], Scope(values))
     pushers = pusher_tasks(spec)

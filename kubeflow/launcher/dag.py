@@ -7,7 +7,7 @@ from typing import Any
 
 from tfx_shrink.errors import RunError
 from tfx_shrink.kubeflow.launcher.conditions import holds
-from tfx_shrink.kubeflow.launcher.driver import Scope, provision_outputs, resolve_inputs
+from tfx_shrink.kubeflow.launcher.driver import Scope, resolve_inputs
 from tfx_shrink.kubeflow.launcher.task import Launcher, Made
 
 Message = dict[str, Any]
@@ -40,7 +40,6 @@ class DagRunner:
       spec: The pipeline spec.
       platform: What Kubernetes gives to each executor.
       launcher: Runs tasks.
-      run_root: URI of the run's artifacts.
       tell: Gets every task when it has ended.
     """
 
@@ -49,13 +48,11 @@ class DagRunner:
         spec: Message,
         platform: Message,
         launcher: Launcher,
-        run_root: str,
         tell: Callable[[TaskRun], None],
     ):
         self._spec = spec
         self._platform = platform
         self._launcher = launcher
-        self._run_root = run_root
         self._tell = tell
         self.runs: list[TaskRun] = []
 
@@ -79,11 +76,8 @@ class DagRunner:
             except RunError as error:
                 failure = failure or error
                 state, made = FAILED, Made({}, {})
-            scope.states[name] = "FAILED" if state == FAILED else "COMPLETE"
-            if state == SUCCEEDED:
-                scope.artifacts[name], scope.values[name] = made.artifacts, made.values
-            elif state in (SKIPPED, OMITTED):
-                scope.states[name] = "SKIPPED"
+            scope.states[name] = state
+            scope.artifacts[name], scope.values[name] = made.artifacts, made.values
             if not self._is_dag(task):
                 done = TaskRun(name, state, time.monotonic() - started, made.artifacts)
                 self.runs.append(done)
@@ -93,8 +87,8 @@ class DagRunner:
 
     def _run_task(self, name: str, task: Message, scope: Scope, always: bool) -> tuple[str, Made]:
         nothing = Made({}, {})
-        before = [scope.states.get(other) for other in task.get("dependentTasks", [])]
-        if "SKIPPED" in before and not always:
+        before = [scope.states[other] for other in task.get("dependentTasks", [])]
+        if not {SKIPPED, OMITTED}.isdisjoint(before) and not always:
             return OMITTED, nothing
         component = self._component(task)
         inputs = resolve_inputs(name, task, component, scope)
@@ -107,15 +101,8 @@ class DagRunner:
         executor = self._spec["deploymentSpec"]["executors"][component["executorLabel"]]
         if "importer" in executor:
             return SUCCEEDED, self._import(name, component, executor["importer"], inputs)
-        outputs = provision_outputs(
-            self._run_root, name, component, self._launcher.pods.prepare(name).pod_root
-        )
-        made = self._launcher.launch(
-            name,
-            executor["container"],
-            self._platform.get(component["executorLabel"], {}),
-            {"inputs": inputs, "outputs": outputs},
-        )
+        platform = self._platform.get(component["executorLabel"], {})
+        made = self._launcher.launch(name, component, executor["container"], platform, inputs)
         return SUCCEEDED, made
 
     def _import(self, name: str, component: Message, importer: Message, inputs: Message) -> Made:

@@ -33,7 +33,7 @@ class Scope:
       parameters: The DAG's own parameters.
       artifacts: `{task: {output key: artifact}}`, as the metadata store gives them back.
       values: `{task: {output key: value}}`.
-      states: `{task: "COMPLETE" | "FAILED" | "SKIPPED"}` of those that were reached.
+      states: `{task: state}` of those that were reached, as `TaskRun` names states.
     """
 
     parameters: Mapping[str, Any]
@@ -160,7 +160,8 @@ def _value(name: str, task: Message, source: Message, scope: Scope) -> Any:
         case {"taskFinalStatus": _}:
             producer = task["dependentTasks"][0]
             return {
-                "state": scope.states[producer],
+                # The metadata store's words, of a DAG.
+                "state": "FAILED" if scope.states[producer] == "failed" else "COMPLETE",
                 "pipelineTaskName": producer,
                 "pipelineJobResourceName": "local-run",
                 "error": {},

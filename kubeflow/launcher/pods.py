@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from tfx_shrink.kubeflow.entrypoint_flags import POD_ROOT_VARIABLE
 from tfx_shrink.kubeflow.uris import FOLDERS, local_path
 
 _ENGINES = ("podman", "docker")
+_LAST_LINES = 15
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +41,11 @@ class Pod:
     def host_file(self, path: str) -> str:
         """Returns where a path of the pod lies."""
         return os.path.join(self.directory, os.path.relpath(path, self.pod_root))
+
+    def last_lines(self) -> str:
+        """Returns the end of the log."""
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return "".join(deque(file, _LAST_LINES)).rstrip()
 
 
 class Pods(abc.ABC):
@@ -112,7 +119,7 @@ class ContainerPods(Pods):
         image = self._image or image
         arguments = [
             *(self._engine, "run", "--rm", "--network", "host", "--read-only"),
-            *("--tmpfs", "/tmp", "--env", "HOME=/tmp"),
+            *("--tmpfs", "/tmp:exec", "--env", "HOME=/tmp"),
             *("--user", f"{os.getuid()}:{os.getgid()}"),
         ]
         for folder in FOLDERS:
@@ -130,7 +137,8 @@ class ContainerPods(Pods):
         if code in (125, 126, 127):
             raise RunError(
                 f"Task {pod.name}: the image {image} cannot be started by {self._engine}. Build it "
-                f"with `make image`, or give another with --image. The log is {pod.log}."
+                f"with `make image`, or give another with --image. Its last lines:\n"
+                f"{pod.last_lines()}"
             )
         return code
 

@@ -7,19 +7,16 @@ import dataclasses
 import json
 import os
 import shutil
-from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
 from tfx_shrink.errors import RunError
-from tfx_shrink.kubeflow.launcher.driver import MetadataStore, as_text
+from tfx_shrink.kubeflow.launcher.driver import MetadataStore, as_text, provision_outputs
 from tfx_shrink.kubeflow.launcher.object_store import ObjectStore
 from tfx_shrink.kubeflow.launcher.pods import Pod, Pods
 from tfx_shrink.kubeflow.uris import is_remote, local_path
 
 Message = dict[str, Any]
-
-_LAST_LINES = 15
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,25 +35,34 @@ class Launcher:
       pods: How a container is run.
       store: The object store.
       metadata: The metadata store.
+      run_root: URI of the run's artifacts.
     """
 
     pods: Pods
     store: ObjectStore
     metadata: MetadataStore
+    run_root: str
 
-    def launch(self, name: str, container: Message, platform: Message, task: Message) -> Made:
+    def launch(
+        self, name: str, component: Message, container: Message, platform: Message, inputs: Message
+    ) -> Made:
         """Runs a task.
 
         Args:
           name: The task's name.
+          component: Its component spec.
           container: Its container spec.
           platform: What Kubernetes gives it.
-          task: Its ExecutorInput.
+          inputs: The inputs of its ExecutorInput.
 
         Raises:
           RunError: It exited with another code than 0, or left what KFP cannot take.
         """
         pod = self.pods.prepare(name)
+        task = {
+            "inputs": inputs,
+            "outputs": provision_outputs(self.run_root, name, component, pod.pod_root),
+        }
         for artifact in _artifacts(task["inputs"]):
             if is_remote(artifact["uri"]):
                 self.store.download(artifact["uri"], pod.host_path(artifact["uri"]))
@@ -69,7 +75,7 @@ class Launcher:
         )
         code = self.pods.run(pod, container["image"], command, platform)
         if code != 0:
-            raise RunError(_failure(name, code, pod.log))
+            raise RunError(_failure(name, code, pod))
         made = self._collect(name, pod, task)
         shutil.rmtree(pod.directory, ignore_errors=True)
         return made
@@ -135,9 +141,8 @@ def _read_value(name: str, key: str, path: str) -> str:
         raise RunError(f"Task {name}: failed to read output parameter {key!r}: {error}") from error
 
 
-def _failure(name: str, code: int, log: str) -> str:
-    with open(log, encoding="utf-8", errors="replace") as file:
-        last = "".join(deque(file, _LAST_LINES)).rstrip()
+def _failure(name: str, code: int, pod: Pod) -> str:
     return (
-        f"Task {name} failed with exit code {code}. Its last lines:\n{last}\nThe full log is {log}."
+        f"Task {name} failed with exit code {code}. Its last lines:\n{pod.last_lines()}\n"
+        f"The full log is {pod.log}."
     )
