@@ -17,7 +17,7 @@ from tfx_shrink.examples.sample import Sample, sample_rows
 from tfx_shrink.proof.source import Source
 from tfx_shrink.saved_model.functions import load
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.kubeflow, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ def portable_engine():
         yield [
             "--runner=PortableRunner",
             f"--job_endpoint=localhost:{jobs}",
+            # Workers import TensorFlow before they answer.
+            "--job_server_timeout=600",
             "--environment_type=EXTERNAL",
             f"--environment_config=localhost:{pool}",
         ]
