@@ -4,14 +4,19 @@ SHELL := /bin/bash
 ROOT ?= build/demo
 PYTEST_ARGS ?=
 LOCK_ARGS ?=
+export IMAGE ?=
+export BASE_IMAGE ?=
+export OUT ?=
+export FLINK_JOB_SERVER_JAR ?=
 
 BIN := .venv/bin
 STAMP := .venv/.setup-done
 
 MATRIX := tests/e2e/test_quantizer_matrix.py tests/e2e/test_quantized_evaluation.py
 
-.PHONY: setup demo test tools test-tools test-histories e2e-quantizer benchmark-quantizer benchmark-pruner \
-  benchmark-distiller benchmark-bucket-pusher benchmark-pull check format lock wheel-check clean help
+.PHONY: setup demo test tools test-tools test-histories e2e-quantizer e2e-kubeflow e2e-flink image \
+  benchmark-quantizer benchmark-pruner benchmark-distiller benchmark-bucket-pusher benchmark-pull \
+  check format lock wheel-check clean help
 
 setup: $(STAMP) ## Make .venv from the lock; does nothing when it is up to date
 
@@ -27,6 +32,15 @@ test: setup ## Run the tests; PYTEST_ARGS are passed on
 
 e2e-quantizer: setup ## Run every kind of model by every scheme (15 minutes); PYTEST_ARGS too
 	$(BIN)/python -m pytest $(MATRIX) -m '' $(PYTEST_ARGS)
+
+e2e-kubeflow: setup ## Run the compiled digits pipeline as Kubeflow would (5 minutes); PYTEST_ARGS too
+	$(BIN)/python -m pytest tests/e2e/test_kubeflow_digits.py -m '' $(PYTEST_ARGS)
+
+e2e-flink: setup ## Run Beam's passes on Flink; FLINK_JOB_SERVER_JAR=… (Beam's, for Flink 1.19)
+	bash scripts/e2e_flink.sh
+
+image: ## Build the image IMAGE; BASE_IMAGE=…, OUT=FILE.tar for a cluster without a registry
+	bash scripts/image.sh
 
 tools: ## Fetch, pinned, into .tools what `make test-tools` runs against
 	bash scripts/tools.sh

@@ -14,6 +14,7 @@ from tfx_shrink.commands.pull import pull
 from tfx_shrink.commands.quantize import quantize
 from tfx_shrink.commands.wait import wait_until_served
 from tfx_shrink.errors import ShrinkError
+from tfx_shrink.kubeflow import commands as kubeflow
 from tfx_shrink.version import __version__
 
 
@@ -73,7 +74,10 @@ def inspect(model_dir: str, as_json: bool) -> None:
         click.echo(format_inspection(found))
 
 
-for command in (quantize, prune, distill, *bucket.COMMANDS, pull, wait_until_served):
+for command in (
+    *(quantize, prune, distill, *bucket.COMMANDS, pull, wait_until_served),
+    *kubeflow.COMMANDS,
+):
     main.add_command(command)
 
 

@@ -6,6 +6,7 @@ cd "${0%/*}/.."
 AZURITE_VERSION=3.35.0
 NODE_VERSION=20.20.2
 MOTO_VERSION=5.2.5
+KFP_VERSION=2.17.0
 
 works() { "$@" >/dev/null 2>&1 </dev/null; }
 
@@ -49,4 +50,14 @@ if [[ $(cat .tools/moto/version 2>/dev/null) != "$MOTO_VERSION" ]]; then
   "$uv" pip install --quiet --python .tools/moto/bin/python "moto[server]==$MOTO_VERSION" ||
     fail "moto $MOTO_VERSION cannot be fetched."
   echo "$MOTO_VERSION" >.tools/moto/version
+fi
+
+# The newest client asks for a newer protobuf than TFX 1.16 allows, so it gets an environment.
+if [[ $(cat .tools/kfp/version 2>/dev/null) != "$KFP_VERSION" ]]; then
+  echo "Fetching kfp $KFP_VERSION"
+  rm -rf .tools/kfp
+  "$uv" venv --quiet --python 3.10 .tools/kfp
+  "$uv" pip install --quiet --python .tools/kfp/bin/python "kfp==$KFP_VERSION" ||
+    fail "kfp $KFP_VERSION cannot be fetched."
+  echo "$KFP_VERSION" >.tools/kfp/version
 fi

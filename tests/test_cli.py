@@ -47,7 +47,10 @@ def test_version():
     assert __version__ in result.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "quantize", "prune", "distill", "inspect"])
+@pytest.mark.parametrize(
+    "command",
+    ["run", "quantize", "prune", "distill", "inspect", "compile", "run-compiled", "submit"],
+)
 def test_every_command_has_help(command):
     assert command in invoke("-h").stdout
     assert invoke(command, "-h").exit_code == 0

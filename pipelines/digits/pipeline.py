@@ -40,11 +40,14 @@ def create_digits_pipeline(
     distiller: Mapping[str, Any] | None = DISTILLER,
     pruner: Mapping[str, Any] | None = PRUNER,
     evaluate_float: bool = False,
+    data: str | None = None,
+    pipeline_root: str | None = None,
+    beam_pipeline_args: list[str] | None = None,
 ) -> tfx.dsl.Pipeline:
-    """Returns the pipeline from `root/data/digits.csv` to a small published int8 model.
+    """Returns the pipeline from `digits.csv` to a small published int8 model.
 
     Args:
-      root: Directory of data, artifacts and metadata.
+      root: Directory of artifacts and metadata.
       push_to: The root of the bucket, as BucketPusher takes it.
       min_accuracy: Accuracy below which no model is blessed. Defaults to 0.95.
       max_drop: By how much the int8 model's accuracy may lie below the float model's. Defaults to
@@ -52,11 +55,15 @@ def create_digits_pipeline(
       distiller: See `create_pipeline`. Defaults to `DISTILLER`.
       pruner: See `create_pipeline`. Defaults to `PRUNER`.
       evaluate_float: See `create_pipeline`. Defaults to False.
+      data: Directory of `digits.csv`. Defaults to `root/data`.
+      pipeline_root: Where artifacts go on a cluster, which keeps metadata itself. Defaults to
+        `root/artifacts`, with metadata in `root`.
+      beam_pipeline_args: See `create_pipeline`. Defaults to None.
     """
     return create_pipeline(
         NAME,
-        os.path.join(root, "artifacts"),
-        example_gen=tfx.components.CsvExampleGen(input_base=os.path.join(root, "data")),
+        pipeline_root or os.path.join(root, "artifacts"),
+        example_gen=tfx.components.CsvExampleGen(input_base=data or os.path.join(root, "data")),
         transform={"preprocessing_fn": f"{_USER_CODE}.preprocessing.preprocessing_fn"},
         trainer={
             "run_fn": f"{_USER_CODE}.trainer.run_fn",
@@ -69,7 +76,8 @@ def create_digits_pipeline(
         evaluator={"eval_config": _eval_config(min_accuracy, max_drop)},
         pusher={"push_destination": push_to, "model_name": NAME},
         evaluate_float=evaluate_float,
-        metadata_connection_config=metadata_connection(root),
+        metadata_connection_config=None if pipeline_root else metadata_connection(root),
+        beam_pipeline_args=beam_pipeline_args,
     )
 
 

@@ -1,0 +1,47 @@
+"""A Beam engine in processes of its own: a job service, and a pool of workers beside it."""
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+
+
+@contextlib.contextmanager
+def portable_engine():
+    """Yields the Beam options that hand a pass over to it."""
+    jobs, pool = _free_port(), _free_port()
+    service = ["apache_beam.runners.portability.local_job_service_main", f"--port={jobs}"]
+    workers = ["apache_beam.runners.worker.worker_pool_main", f"--service_port={pool}"]
+    with _running(service, jobs), _running(workers, pool):
+        yield [
+            "--runner=PortableRunner",
+            f"--job_endpoint=localhost:{jobs}",
+            # Workers import TensorFlow before they answer.
+            "--job_server_timeout=600",
+            "--environment_type=EXTERNAL",
+            f"--environment_config=localhost:{pool}",
+        ]
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def _running(module, port):
+    process = subprocess.Popen(
+        [sys.executable, "-m", *module], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("localhost", port), 1):
+                break
+            assert process.poll() is None, f"{module[0]} ended"
+            time.sleep(0.2)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
