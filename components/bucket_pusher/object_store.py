@@ -37,7 +37,8 @@ _OPTIONS: Any = {
 _RETRIES: Any = {"max_retries": 5, "retry_timeout": timedelta(minutes=5)}
 _CREDENTIALS = {
     "s3://": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role of this machine",
-    "gs://": "GOOGLE_APPLICATION_CREDENTIALS, or the service account of this machine",
+    "gs://": "GOOGLE_APPLICATION_CREDENTIALS, GOOGLE_SERVICE_ACCOUNT, or the service account of "
+    "this machine",
     "az://": "AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY, or a workload identity",
     "memory://": "nothing",
 }
@@ -225,7 +226,9 @@ def open_bucket(destination: Destination) -> ObjectStore:
         if scheme == "memory://":
             store: Any = _memory(bucket)
         elif scheme == "gs://":
-            store = GCSStore(bucket, client_options=_OPTIONS, retry_config=_RETRIES)
+            # Only an endpoint that the service account's file names is ever without TLS.
+            options = {**_OPTIONS, "allow_http": True}
+            store = GCSStore(bucket, client_options=options, retry_config=_RETRIES)
         elif scheme == "az://":
             endpoint = os.environ.get("AZURE_STORAGE_ENDPOINT", "")
             store = AzureStore(bucket, client_options=_options(endpoint), retry_config=_RETRIES)

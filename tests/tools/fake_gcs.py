@@ -60,7 +60,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self._json(url.path.removeprefix("/storage/v1/b/"))
             else:
                 bucket, _, key = url.path.lstrip("/").partition("/")
-                self._xml(bucket, urllib.parse.unquote(key), body)
+                self._xml(urllib.parse.unquote(bucket), urllib.parse.unquote(key), body)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_one  # noqa: N815
 

@@ -1,13 +1,12 @@
 """Publishing to servers that speak S3, Azure and Google Cloud Storage."""
 
 import contextlib
-import functools
 import itertools
 import logging
 import os
-import re
+import shutil
+import subprocess
 import urllib.error
-import urllib.parse
 import urllib.request
 
 import pytest
@@ -22,7 +21,7 @@ from tfx_shrink.bucket_pusher.stores import open_store
 from tfx_shrink.bucket_pusher.versions import verify
 from tfx_shrink.errors import PublishError
 
-from .conftest import AZURITE_ACCOUNT, AZURITE_KEY
+from .conftest import AZURITE_ACCOUNT, AZURITE_KEY, TOOLS
 
 pytestmark = pytest.mark.tools
 _NAMES = itertools.count()
@@ -50,7 +49,7 @@ def on_azure(azure, monkeypatch):
 
 @pytest.fixture
 def on_gcs(gcs, monkeypatch):
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", gcs.credentials)
+    monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT", gcs.credentials)
     urllib.request.urlopen(urllib.request.Request(f"{gcs.endpoint}/models", method="PUT")).close()
     return "gs://models"
 
@@ -101,16 +100,13 @@ def test_models_pushed_at_once_do_not_lose_each_others_entry(models, place):
     races.assert_no_entry_is_lost(models[:4], *place)
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("mode", ["latest", "pinned"])
-def test_a_push_that_dies_at_any_request_is_never_served_in_part(
-    mode, after, url, server, real_models
-):
+def test_a_push_that_dies_at_any_request_is_never_served_in_part(mode, url, server, real_models):
     def new(number):
         destination = parse_destination(f"{url}/root{next(_NAMES)}", "digits")
         return destination, open_store(destination)
 
-    deaths.assert_never_served_in_part(new, mode, real_models, server, after=after)
+    deaths.assert_never_served_in_part(new, mode, real_models, server)
 
 
 def test_every_version_is_loaded_and_answers_from_where_it_was_published(
@@ -161,17 +157,23 @@ def test_an_endpoint_where_nobody_answers_is_named(on_s3, models, monkeypatch):
         publish(models[0], parse_destination("s3://models/x", "digits"))
 
 
+_MAKE_USER = """
+import boto3, sys
+iam = boto3.client("iam", endpoint_url=sys.argv[1], region_name="us-east-1")
+iam.create_user(UserName="nobody")
+key = iam.create_access_key(UserName="nobody")["AccessKey"]
+print(key["AccessKeyId"], key["SecretAccessKey"])
+"""
+
+
 @pytest.fixture
-def user_without_rights(s3):
+def user_without_rights(on_s3, s3):
     """Keys of a user who may do nothing; moto asks for rights meanwhile."""
-    ask = functools.partial(_ask_iam, s3)
-    ask("CreateUser", UserName="nobody")
-    answer = ask("CreateAccessKey", UserName="nobody")
+    made = subprocess.check_output(
+        [TOOLS / "moto/bin/python", "-c", _MAKE_USER, s3], text=True
+    ).split()
     _reset_auth(s3, 0)
-    yield tuple(
-        re.search(rf"<{name}>(.*)</{name}>", answer)[1]
-        for name in ("AccessKeyId", "SecretAccessKey")
-    )
+    yield made
     _reset_auth(s3, 1 << 30)
 
 
@@ -190,7 +192,11 @@ def test_a_user_without_permission_is_told_what_the_credentials_must_allow(
 
 def test_no_secret_is_written_anywhere(on_s3, real_models, tmp_path, caplog):
     root = tmp_path / "pipeline"
-    model = tfx.dsl.Importer(real_models[0], tfx.types.standard_artifacts.Model).with_id("Model")
+    served = tmp_path / "artifact" / "Format-Serving"
+    shutil.copytree(real_models[0], served)
+    model = tfx.dsl.Importer(str(served.parent), tfx.types.standard_artifacts.Model).with_id(
+        "Model"
+    )
     pusher = BucketPusher(
         model=model.outputs["result"],
         push_destination=f"{on_s3}/secrets",
@@ -215,17 +221,13 @@ def test_no_secret_is_written_anywhere(on_s3, real_models, tmp_path, caplog):
     assert [place for place, data in everything.items() if SECRET.encode() in data] == []
 
 
-def _ask_iam(endpoint, action, **parameters):
-    form = urllib.parse.urlencode({"Action": action, "Version": "2010-05-08", **parameters})
-    scope = "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/iam/aws4_request"
-    request = urllib.request.Request(endpoint, form.encode(), {"Authorization": scope})
-    with urllib.request.urlopen(request) as answer:
-        return answer.read().decode()
-
-
 def _reset_auth(endpoint, free_requests):
     """After this many requests moto asks for rights (docs.getmoto.org, IAM-like access control)."""
-    request = urllib.request.Request(f"{endpoint}/moto-api/reset-auth", str(free_requests).encode())
+    request = urllib.request.Request(
+        f"{endpoint}/moto-api/reset-auth",
+        str(free_requests).encode(),
+        {"Content-Type": "text/plain"},
+    )
     urllib.request.urlopen(request).close()
 
 
