@@ -24,7 +24,7 @@ FLAGS = {**hot_swap.FAST, "load_retry_interval_micros": 500_000}
 
 @pytest.fixture
 def destination(gcs, monkeypatch):
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", gcs.credentials)
+    monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT", gcs.credentials)
     urllib.request.urlopen(urllib.request.Request(f"{gcs.endpoint}/served", method="PUT")).close()
     return parse_destination(f"gs://served/root{next(_NAMES)}", "digits")
 

@@ -50,7 +50,7 @@ def on_azure(azure, monkeypatch):
 
 @pytest.fixture
 def on_gcs(gcs, monkeypatch):
-    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", gcs.credentials)
+    monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT", gcs.credentials)
     urllib.request.urlopen(urllib.request.Request(f"{gcs.endpoint}/models", method="PUT")).close()
     return "gs://models"
 
