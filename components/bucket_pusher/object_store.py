@@ -4,6 +4,7 @@ import configparser
 import contextlib
 import functools
 import hashlib
+import json
 import os
 import re
 import threading
@@ -37,8 +38,7 @@ _OPTIONS: Any = {
 _RETRIES: Any = {"max_retries": 5, "retry_timeout": timedelta(minutes=5)}
 _CREDENTIALS = {
     "s3://": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role of this machine",
-    "gs://": "GOOGLE_APPLICATION_CREDENTIALS, GOOGLE_SERVICE_ACCOUNT, or the service account of "
-    "this machine",
+    "gs://": "GOOGLE_APPLICATION_CREDENTIALS, GOOGLE_SERVICE_ACCOUNT, or a role of this machine",
     "az://": "AZURE_STORAGE_ACCOUNT_NAME with AZURE_STORAGE_ACCOUNT_KEY, or a workload identity",
     "memory://": "nothing",
 }
@@ -226,9 +226,9 @@ def open_bucket(destination: Destination) -> ObjectStore:
         if scheme == "memory://":
             store: Any = _memory(bucket)
         elif scheme == "gs://":
-            # Only an endpoint that the service account's file names is ever without TLS.
-            options = {**_OPTIONS, "allow_http": True}
-            store = GCSStore(bucket, client_options=options, retry_config=_RETRIES)
+            store = GCSStore(
+                bucket, client_options=_options(_gcs_endpoint()), retry_config=_RETRIES
+            )
         elif scheme == "az://":
             endpoint = os.environ.get("AZURE_STORAGE_ENDPOINT", "")
             store = AzureStore(bucket, client_options=_options(endpoint), retry_config=_RETRIES)
@@ -278,6 +278,15 @@ def _s3(bucket: str) -> S3Store:
     if endpoint:
         config["endpoint"] = endpoint
     return S3Store(bucket, config=config, client_options=_options(endpoint), retry_config=_RETRIES)
+
+
+def _gcs_endpoint() -> str:
+    """What a service account's file names, as files for emulators do; obstore reads it itself."""
+    try:
+        with open(os.environ.get("GOOGLE_SERVICE_ACCOUNT", ""), encoding="utf-8") as file:
+            return str(json.load(file).get("gcs_base_url", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""  # obstore says what is wrong with the file.
 
 
 def _options(endpoint: str) -> Any:

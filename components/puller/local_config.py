@@ -3,7 +3,8 @@
 TensorFlow Serving refuses a whole file, and so loads nothing new of it, while a label that it
 knows points to a version that is not AVAILABLE (tensorflow_serving/model_servers/server_core.cc,
 ReloadConfig calls UpdateModelVersionLabelMap first). So labels move in two steps: a file that only
-names the new versions, and, when servers have read that, the file with the labels.
+names the new versions, and, when servers have read that, the file with the labels. A label that is
+new is taken at once (`--allow_version_labels_for_unavailable_models`).
 """
 
 import contextlib
@@ -80,7 +81,7 @@ class LocalConfig:
         moved = {
             version
             for label, version in new.version_labels.items()
-            if old.version_labels.get(label) != version
+            if old.version_labels.get(label, version) != version
         }
         now, never = self._clock(), float("inf")
         since = [self._named_since.get((new.name, version), never) for version in moved]

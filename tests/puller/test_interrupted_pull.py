@@ -37,7 +37,7 @@ def place(request, models, tmp_path_factory):
     destination, store = pulling.new(request.param, root)
     for number, model in enumerate(models, 1):
         label = "canary" if number == 3 else "stable"
-        publish(model, destination, mode="pinned", label=label, store=store)
+        publish(model, destination, mode="pinned", label=label, settle_seconds=0, store=store)
         publish(model, parse_destination(destination.url, "taxi"), store=store)
     return store
 

@@ -81,6 +81,19 @@ def test_a_label_moves_only_when_servers_know_the_version_that_it_moves_to(pinne
     assert pinned.puller.status.models["digits"].served == 2
 
 
+def test_a_label_that_is_new_is_taken_at_once(pinned):
+    pinned.push(0)
+    assert pinned.look()
+    pinned.push(1, "canary")
+    assert pinned.look()
+    assert pinned.config() == ({1, 2}, {"stable": 1, "canary": 2})
+    pinned.push(2, "canary")
+    assert not pinned.look()
+    assert pinned.config() == ({1, 2, 3}, {"stable": 1, "canary": 2})
+    assert pinned.look(SETTLE)
+    assert pinned.config() == ({1, 3}, {"stable": 1, "canary": 3})
+
+
 def test_a_canary_that_is_loaded_is_promoted_and_taken_back_at_once(pinned):
     pinned.push(0)
     pinned.push(1, "canary")
@@ -152,8 +165,7 @@ def test_a_models_config_that_is_gone_or_broken_changes_nothing(pinned, data):
         assert not pinned.look()
         assert pinned.config() == ({1}, {"stable": 1})
     pulling.change(pinned.store, models_config.KEY, lambda _: whole)
-    assert not pinned.look()
-    assert pinned.look(SETTLE)
+    assert pinned.look()
     assert pinned.config() == ({1, 2}, {"stable": 1, "canary": 2})
 
 
