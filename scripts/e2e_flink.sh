@@ -52,10 +52,11 @@ run() {
   BEAM_ENGINE_OPTIONS="--runner=FlinkRunner --flink_version=1.19 --flink_job_server_jar=$jar \
     --flink_master=$1 --parallelism=2 --environment_type=EXTERNAL \
     --environment_config=localhost:50000" \
-    .venv/bin/python -m pytest tests/kubeflow/test_beam_engine.py -q --timeout 1800
+    .venv/bin/python -m pytest tests/kubeflow/test_beam_engine.py -m '' -q --timeout 1800
 }
 
-.venv/bin/python -m apache_beam.runners.worker.worker_pool_main --service_port=50000 \
+# The pool starts its workers as `python`.
+PATH="$PWD/.venv/bin:$PATH" .venv/bin/python -m apache_beam.runners.worker.worker_pool_main --service_port=50000 \
   >"$work/pool.log" 2>&1 &
 started+=($!)
 wait_for 50000

@@ -17,7 +17,7 @@ from tfx_shrink.examples.sample import Sample, sample_rows
 from tfx_shrink.proof.source import Source
 from tfx_shrink.saved_model.functions import load
 
-pytestmark = [pytest.mark.kubeflow, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -64,23 +64,23 @@ def test_soft_targets_are_those_of_the_direct_runner(saved, labelled, make_pipel
 def test_stock_statistics_are_those_of_the_direct_runner(engine, tmp_path):
     data = kubeflow_pipelines.write_rows(tmp_path / "data", rows=100)
 
-    def statistics(name, **settings):
+    def statistics(name, options):
         root = str(tmp_path / name)
         read = tfx.components.CsvExampleGen(input_base=data)
         counted = tfx.components.StatisticsGen(examples=read.outputs["examples"])
+        counted.with_beam_pipeline_args(options)
         made = pipelines.run(
             kubeflow_pipelines.pipeline(
                 [read, counted],
                 root=root,
                 metadata_connection_config=pipelines.connection(root),
-                **settings,
             )
         )
         (found,) = made["StatisticsGen"]["statistics"]
         path = os.path.join(found.uri, "Split-train", "FeatureStats.pb")
         return tfdv.load_stats_binary(path).datasets[0]
 
-    counted, direct = statistics("engine", beam_pipeline_args=engine), statistics("direct")
+    counted, direct = statistics("engine", engine), statistics("direct", [])
     assert counted.num_examples == direct.num_examples > 50
     assert [feature.path.step for feature in counted.features] == [
         feature.path.step for feature in direct.features

@@ -1,10 +1,13 @@
 """A Beam engine in processes of its own: a job service, and a pool of workers beside it."""
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
 import time
+
+_BIN = os.path.dirname(sys.executable)
 
 
 @contextlib.contextmanager
@@ -17,7 +20,7 @@ def portable_engine():
         yield [
             "--runner=PortableRunner",
             f"--job_endpoint=localhost:{jobs}",
-            # Workers import TensorFlow before they answer.
+            # Workers import TensorFlow before they answer; Beam gives a job one minute.
             "--job_server_timeout=600",
             "--environment_type=EXTERNAL",
             f"--environment_config=localhost:{pool}",
@@ -33,7 +36,11 @@ def _free_port():
 @contextlib.contextmanager
 def _running(module, port):
     process = subprocess.Popen(
-        [sys.executable, "-m", *module], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", *module],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # The pool starts its workers as `python`.
+        env={**os.environ, "PATH": os.pathsep.join([_BIN, os.environ["PATH"]])},
     )
     try:
         while True:
