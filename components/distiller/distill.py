@@ -50,7 +50,8 @@ class Distilled:
 
     Attributes:
       student_parameters: How many weights the student has.
-      teacher_parameters: How many weights the teacher's functions read, float or quantized.
+      teacher_parameters: How many weights the teacher's functions read; of a quantized one, its
+        large weights.
       quality: Teacher, student and control on rows with a label that nobody trained on; empty
         where there were none.
       source: Digest and bytes of the teacher's directory.

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from tfx_shrink import lineage
 from tfx_shrink.distiller.outputs import OutputKind, teacher_output
 from tfx_shrink.distiller.settings import Settings
 from tfx_shrink.distiller.soft_targets import LabelReader, TargetSpec, read_labels
@@ -17,8 +18,9 @@ from tfx_shrink.errors import ExamplesError, ModelError, ParameterError
 from tfx_shrink.examples.batches import run_in_batches
 from tfx_shrink.examples.decode import feature_kinds, shortened
 from tfx_shrink.examples.files import list_files, read_rows
+from tfx_shrink.examples.labels import labels_that_count
 from tfx_shrink.proof.source import Source
-from tfx_shrink.saved_model.functions import CALL_FUNCTION, ServedFunction, list_functions
+from tfx_shrink.saved_model.functions import CALL_FUNCTION, ServedFunction
 from tfx_shrink.saved_model.weights import list_weights
 from tfx_shrink.training.data import TrainingData, given_training_data, some_batches
 from tfx_shrink.training.keras_models import LoadedKeras, load_keras
@@ -77,17 +79,12 @@ class Job:
 
     @property
     def teacher_parameters(self) -> int:
-        """How many weights the teacher's functions read, float or quantized to int8."""
-        loaded = self.source.loaded
-        variables = [weight.variable for weight in list_weights(loaded)]
-        quantized = {
-            id(variable.handle): variable
-            for function in list_functions(loaded)
-            for variable in function.concrete.graph.variables
-            if variable.dtype == tf.int8
-        }
-        variables += quantized.values()
-        return sum(int(variable.shape.num_elements()) for variable in variables)
+        """How many weights the teacher's functions read; of a quantized one, the large weights."""
+        weights = list_weights(self.source.loaded)
+        count = sum(int(weight.variable.shape.num_elements()) for weight in weights)
+        # A rewritten model holds its weights in no variable; its record says what they were.
+        steps = lineage.read(self.source.model_dir)
+        return count + (steps[-1].get("source_weight_bytes", 0) // 4 if steps else 0)
 
 
 def make_job(
@@ -278,7 +275,8 @@ def _labels(
     """Labels of some rows as they stand."""
     if given is not None:
         labels = np.concatenate([label.numpy() for _, label in some_batches(given)])
-        return labels.astype(np.int64) if labels.dtype == bool else labels
+        labels = labels.astype(np.int64) if labels.dtype == bool else labels
+        return labels[labels_that_count(labels, None, None).numpy()]
     if reader is None:
         return None
     labels, there = reader(tf.constant(source.sample.rows))
