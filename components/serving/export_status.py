@@ -2,8 +2,6 @@
 
 import dataclasses
 import logging
-import re
-import socket
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,11 +16,11 @@ from tfx_shrink.bucket_pusher.books import Books
 from tfx_shrink.bucket_pusher.destination import Destination, parse_destination
 from tfx_shrink.bucket_pusher.stores import open_store
 from tfx_shrink.errors import ParameterError, ShrinkError
+from tfx_shrink.serving.status import parse_address, servers_of
 
 _ANSWER_SECONDS = 5.0
 _MAX_PORT = 65535
 _PARALLEL = 16
-_ADDRESS = re.compile(r"(?:grpc://)?(\[[0-9a-fA-F:.]+\]|[^\s/:@]+):(\d+)")
 _LOG = logging.getLogger(__name__)
 
 
@@ -138,17 +136,17 @@ class Status:
     """
 
     def __init__(self, address: str, model_names: Sequence[str], bucket: str | None = None):
-        match = _ADDRESS.fullmatch(address)
-        if match is None or not 0 < int(match[2]) <= _MAX_PORT:
+        self._address = parse_address(address)
+        if self._address.rest:
             raise ParameterError(
-                f"`address` must be host:port or grpc://host:port. Received: address={address!r}."
+                "`address` must be that of gRPC, host:port or grpc://host:port: REST would count "
+                f"every question as a request. Received: address={address!r}."
             )
         if not model_names or len(set(model_names)) < len(model_names):
             raise ParameterError(
                 "`model_names` must name one model or more, each of them once. "
                 f"Received: model_names={list(model_names)}."
             )
-        self._host, self._port = match[1].strip("[]"), int(match[2])
         self._names = list(model_names)
         self._places = [parse_destination(bucket, name) for name in model_names] if bucket else []
         self._told: dict[str, list[Told]] = {}
@@ -157,14 +155,18 @@ class Status:
 
     def look_at_servers(self) -> None:
         """Asks every server for every model."""
-        servers = self._servers()
+        try:
+            servers = servers_of(self._address)
+        except OSError as error:
+            _LOG.warning("%s: %s", self._address.host, error)
+            servers = []
         questions = [(server, name) for name in self._names for server in servers]
         told: dict[str, list[Told]] = {name: [] for name in self._names}
         with ThreadPoolExecutor(_PARALLEL) as pool:
             answers = pool.map(lambda question: ask(*question), questions)
             for (_, name), answer in zip(questions, answers, strict=True):
                 told[name].append(answer)
-        nobody = [Told(f"{self._host}:{self._port}", answers=False)]
+        nobody = [Told(f"{self._address.host}:{self._address.port}", answers=False)]
         self._told = {name: answers or nobody for name, answers in told.items()}
 
     def look_at_bucket(self) -> None:
@@ -214,19 +216,6 @@ class Status:
         read = GaugeMetricFamily("tfserving_bucket_up", "1 if the bucket could be read.")
         read.add_metric([], int(self._bucket_up))
         yield from (published, wanted, read)
-
-    def _servers(self) -> list[str]:
-        try:
-            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            _LOG.warning("%s: %s", self._host, error)
-            return []
-        # A pod of both families has an address in each, and is one server.
-        family = socket.AF_INET if any(i[0] == socket.AF_INET for i in found) else found[0][0]
-        hosts = dict.fromkeys(str(item[4][0]) for item in found if item[0] == family)
-        return [
-            f"[{host}]:{self._port}" if ":" in host else f"{host}:{self._port}" for host in hosts
-        ]
 
 
 def ask(server: str, model_name: str, timeout: float = _ANSWER_SECONDS) -> Told:

@@ -16,6 +16,7 @@ from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
 from tfx_shrink.bucket_pusher.destination import parse_destination
 from tfx_shrink.bucket_pusher.publish import publish
+from tfx_shrink.bucket_pusher.release import rollback
 from tfx_shrink.cli import main
 from tfx_shrink.errors import ParameterError
 from tfx_shrink.serving.export_status import Status, export_status
@@ -141,9 +142,10 @@ def test_in_mode_pinned_what_models_config_names_is_wanted(served, models, tmp_p
     destination = parse_destination(str(tmp_path), "digits")
     publish(models[0], destination, mode="pinned")
     publish(models[1], destination, mode="pinned", label="canary")
-    publish(models[2], destination, versioning=9)
+    publish(models[2], destination, mode="pinned")
+    rollback(destination)
     found = page(Status(served[1], ["digits"], str(tmp_path)))
-    assert found['tfserving_published_version{model_name="digits"}'] == 9
+    assert found['tfserving_published_version{model_name="digits"}'] == 3
     wanted = {name for name in found if name.startswith("tfserving_wanted_version")}
     assert wanted == {
         f'tfserving_wanted_version{{model_name="digits",version="{version}"}}' for version in (1, 2)
@@ -165,7 +167,7 @@ def test_a_bucket_that_cannot_be_read_leaves_what_was_known(served, models, tmp_
     ("arguments", "options", "said"),
     [
         (["8500", ["m"]], {}, "`address` must be host:port"),
-        (["http://host:8501", ["m"]], {}, "`address` must be host:port"),
+        (["http://host:8501", ["m"]], {}, "`address` must be that of gRPC"),
         (["host:0", ["m"]], {}, "`address` must be host:port"),
         (["host:8500", []], {}, "`model_names` must name one model"),
         (["host:8500", ["m", "m"]], {}, "each of them once"),
