@@ -14,10 +14,16 @@ ROOTS = {
     "tfx_shrink.kubeflow": "kubeflow",
 }
 
-DATA = ["py.typed", "*.csv", "*.json", "*.yaml", "Dockerfile"]
+DATA = ["py.typed", "*.config", "*.csv", "*.json", "*.yaml", "Dockerfile"]
 
 DIGITS = ["scikit-learn>=1.3,<2"]
-TEST = [*DIGITS, "hypothesis>=6,<7", "pytest>=8,<9", "pytest-timeout>=2.3,<3"]
+TEST = [
+    *DIGITS,
+    "hypothesis>=6,<7",
+    "jsonschema>=4,<5",
+    "pytest>=8,<9",
+    "pytest-timeout>=2.3,<3",
+]
 DEV = [
     *TEST,
     "build>=1.2,<2",
@@ -77,6 +83,7 @@ setup(
         "numpy>=1.22,<2",
         "obstore>=0.11,<0.12",
         "prometheus-client>=0.21,<1",
+        "pyyaml>=6,<7",
         "tensorflow>=2.16.2,<2.17",
         "tensorflow-model-analysis>=0.47,<0.48",
         "tensorflow-model-optimization>=0.8.1,<0.9",

@@ -8,10 +8,12 @@ import click
 
 from tfx_shrink.commands import bucket
 from tfx_shrink.commands.distill import distill
+from tfx_shrink.commands.export_status import export_status
 from tfx_shrink.commands.output import json_option, print_json, quietly
 from tfx_shrink.commands.prune import prune
 from tfx_shrink.commands.pull import pull
 from tfx_shrink.commands.quantize import quantize
+from tfx_shrink.commands.serve_config import serve_config
 from tfx_shrink.commands.wait import wait_until_served
 from tfx_shrink.errors import ShrinkError
 from tfx_shrink.kubeflow import commands as kubeflow
@@ -76,6 +78,7 @@ def inspect(model_dir: str, as_json: bool) -> None:
 
 for command in (
     *(quantize, prune, distill, *bucket.COMMANDS, pull, wait_until_served),
+    *(serve_config, export_status),
     *kubeflow.COMMANDS,
 ):
     main.add_command(command)

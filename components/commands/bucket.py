@@ -1,12 +1,15 @@
 """`tfx-shrink push | versions | verify | promote | rollback | retain`."""
 
 import dataclasses
+import logging
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
 from tfx_shrink.commands.output import json_option, print_json, quietly
+from tfx_shrink.errors import ParameterError
 
 
 def _bucket(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -119,18 +122,69 @@ def verify(url: str, model_name: str, as_json: bool, version: int | None) -> Non
 @_bucket
 @click.option("--address", help="First wait until TensorFlow Serving there serves the canary.")
 @click.option("--timeout-seconds", default=600.0, show_default=True, help="When to give up.")
+@click.option(
+    "--watch", "prometheus_url", help="Prometheus: promote only what it shows to be good."
+)
+@click.option("--watch-seconds", type=float, help="For how long. Default: 600.")
+@click.option("--max-error-increase", type=float, help="Share of requests. Default: 0.01.")
+@click.option("--max-latency-ratio", type=float, help="p99 against stable's. Default: 1.5.")
+@click.option("--min-requests", type=int, help="Fewer are not compared. Default: 1000.")
+@click.option("--namespace", help="Of the pods. Default: any.")
 def promote(
-    url: str, model_name: str, as_json: bool, address: str | None, timeout_seconds: float
+    url: str,
+    model_name: str,
+    as_json: bool,
+    address: str | None,
+    timeout_seconds: float,
+    prometheus_url: str | None,
+    namespace: str | None,
+    **bounds: float | None,
 ) -> None:
     """Make the label stable name what canary names, in URL/models.config.
 
     ADDRESS is host:port of gRPC, or http://host:port of REST; all pods behind a name are asked.
+
+    With --watch the canary is watched first, and taken back with exit code 1 if it fails more often
+    or is slower than stable, or had too few requests to tell.
     """
+    destination = _destination(url, model_name)
+    served = {"address": address, "timeout_seconds": timeout_seconds}
+    given = {name: value for name, value in bounds.items() if value is not None}
+    if prometheus_url is not None:
+        watch = {"namespace": namespace, **served}
+        _promote_watched(destination, prometheus_url, given, watch, as_json)
+        return
+    if given or namespace:
+        name = next(iter(given), "namespace").replace("_", "-")
+        raise ParameterError(f"--{name} belongs to --watch. Give the URL of Prometheus, too.")
     from tfx_shrink.bucket_pusher.release import promote as promote_canary
 
-    labels = promote_canary(
-        _destination(url, model_name), address=address, timeout_seconds=timeout_seconds
-    )
+    _print_labels(promote_canary(destination, **served), as_json)
+
+
+def _promote_watched(
+    destination: Any,
+    prometheus_url: str,
+    bounds: dict[str, Any],
+    watch: dict[str, Any],
+    as_json: bool,
+) -> None:
+    from tfx_shrink.serving.canary import Rule, promote_watched
+
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
+    outcome = promote_watched(destination, prometheus_url, rule=Rule(**bounds), **watch)
+    if as_json:
+        print_json(dataclasses.asdict(outcome))
+    elif outcome.promoted:
+        click.echo(f"canary {outcome.version} was promoted: {outcome.reason}")
+        _print_labels(outcome.labels, as_json=False)
+    else:
+        click.echo(f"canary {outcome.version} was taken back: {outcome.reason}", err=True)
+    if not outcome.promoted:
+        raise click.exceptions.Exit(1)
+
+
+def _print_labels(labels: dict[str, int], as_json: bool) -> None:
     if as_json:
         print_json(labels)
         return

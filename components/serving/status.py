@@ -90,15 +90,27 @@ def ask(address: Address, model_name: str, version: int, timeout: float) -> list
       What each server says.
     """
     try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        servers = servers_of(address)
     except OSError as error:
         return [VersionState(f"{address.host}:{address.port}", SILENT, str(error))]
+    one = _by_rest if address.rest else _by_grpc
+    return [one(server, model_name, version, timeout) for server in servers]
+
+
+def servers_of(address: Address) -> list[str]:
+    """Returns every server behind an address, `<ip>:<port>`.
+
+    Args:
+      address: From `parse_address`.
+
+    Raises:
+      OSError: Its name does not resolve.
+    """
+    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     # A pod of both families has an address in each, and the server listens on the first alone.
     ipv4 = [item[4][0] for item in found if item[0] == socket.AF_INET]
     hosts = ipv4 or [f"[{item[4][0]}]" for item in found]
-    servers = [f"{host}:{address.port}" for host in dict.fromkeys(hosts)]
-    one = _by_rest if address.rest else _by_grpc
-    return [one(server, model_name, version, timeout) for server in servers]
+    return [f"{host}:{address.port}" for host in dict.fromkeys(hosts)]
 
 
 def _by_rest(server: str, model_name: str, version: int, timeout: float) -> VersionState:
