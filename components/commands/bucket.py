@@ -148,7 +148,7 @@ def promote(
     or is slower than stable, or had too few requests to tell.
     """
     destination = _destination(url, model_name)
-    served = {"address": address, "timeout_seconds": timeout_seconds}
+    served: dict[str, Any] = {"address": address, "timeout_seconds": timeout_seconds}
     given = {name: value for name, value in bounds.items() if value is not None}
     if prometheus_url is not None:
         watch = {"namespace": namespace, **served}
