@@ -76,7 +76,7 @@ class Push:
             raise
 
     def _publish(self, seen: Seen, same: int | None) -> Published:
-        if same is not None and (self.mode == "pinned" or same == seen.complete[-1]):
+        if same is not None and (self.mode == "pinned" or same == max(seen.files)):
             self._say_what_is_left_out(same)
             return self._finish(same, new=False)
         if same is not None and not self.store.renames:

@@ -174,6 +174,15 @@ def test_a_dead_push_is_resumed_where_nobody_has_seen_it(models):
     assert 0 < len(sent) < 4
 
 
+def test_what_is_live_goes_above_a_number_that_a_dead_push_left_half_written(models):
+    destination, store = stores.new_memory(False)
+    publish(models[0], destination, store=store)
+    with pytest.raises(stores.Died):
+        publish(models[1], destination, store=stores.DyingStore(store, 10))
+    assert store.children("digits/") == ["1", "2"]
+    assert publish(models[0], destination, store=store).version == 3
+
+
 def test_a_number_that_was_seen_half_written_is_never_completed(models):
     destination, store = stores.new_memory(True)
     number = 1
