@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
 from tfx_shrink.bucket_pusher.content import Content, digest_of
@@ -36,6 +37,12 @@ def checked_content(record: Mapping[str, Any], called: str) -> Content:
             f"The manifest of {called} names {outside}, which does not lie inside the version's "
             "directory. Nothing of it is fetched. Somebody wrote it on purpose: look who may write "
             "to the bucket."
+        )
+    both = {str(parent) for path in content.files for parent in PurePosixPath(path).parents}
+    if both & set(content.files):
+        raise DamagedError(
+            f"The manifest of {called} names {sorted(both & set(content.files))} as files and as "
+            "directories."
         )
     sizes = [file.bytes for file in files]
     if not all(digests) or not all(type(size) is int and size >= 0 for size in sizes):

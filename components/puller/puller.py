@@ -127,31 +127,35 @@ class Puller:
             if model in done:
                 model.status.behind_since, model.status.error = None, ""
                 self._remove_old(model)
-            elif model.status.published is not None and model.status.behind_since is None:
-                model.status.behind_since = self._clock()
+            elif model.status.name in waiting:
+                self._is_behind(model)
         return len(done) == len(found)
 
     def _bring(self, model: _Model, config: ModelServerConfig) -> Wanted | None:
         """Fetches what is missing; None where that failed."""
         try:
             wanted = wanted_versions(model.books, config, self._keep)
-            model.status.published = wanted.published
+        except PublishError as error:
+            self._fail(model, BUCKET, error)
+            return None
+        model.status.published = wanted.published
+        try:
             self._require_a_way_on(model, wanted)
             if wanted.pinned is None:
                 self._fetch_highest(model, wanted.versions)
             else:
                 for number in sorted({*wanted.versions} - {*model.served.versions()}):
                     self._fetch(model, number)
+            return wanted
         except (StoppedError, _PutOffError):
-            return None
+            pass  # It was said before, or nobody asks any more.
         except DamagedError as error:
             self._fail(model, DAMAGED, error)
         except (PublishError, PullError) as error:
             self._fail(model, BUCKET, error)
         except OSError as error:
             self._fail(model, DISK, error)
-        else:
-            return wanted
+        self._is_behind(model)
         return None
 
     def _require_a_way_on(self, model: _Model, wanted: Wanted) -> None:
@@ -264,6 +268,10 @@ class Puller:
         if entry is not None and named_versions(entry):
             served = stable_version(entry) if stable_version(entry) in there else None
         model.status.served = served
+
+    def _is_behind(self, model: _Model) -> None:
+        if model.status.published is not None and model.status.behind_since is None:
+            model.status.behind_since = self._clock()
 
     def _fail(self, model: _Model, reason: str, error: Exception) -> None:
         model.status.failures[reason] += 1
