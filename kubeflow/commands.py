@@ -109,7 +109,7 @@ def submit(
     no_wait: bool,
     parameters: tuple[str, ...],
     as_json: bool,
-    **where: str | None,
+    **where: Any,
 ) -> None:
     """Submit the compiled FILE to Kubeflow Pipelines; exit code 1 if its run does not succeed."""
     from tfx_shrink.kubeflow.submit import submit as submit_file
