@@ -1,6 +1,7 @@
 """`tfx-shrink compile | run-compiled | submit`."""
 
 import dataclasses
+import importlib.util
 import os
 from typing import Any
 
@@ -41,6 +42,7 @@ def compile_pipeline(
 
     PIPELINE is digits, or the dotted path of a function that returns a TFX pipeline.
     """
+    _require_kfp()
     from tfx_shrink.kubeflow.pipelines import digits_pipeline, load_pipeline
     from tfx_shrink.kubeflow.runner import DEFAULT_IMAGE, KubeflowRunner
 
@@ -73,6 +75,7 @@ def run_compiled(
     as_json: bool,
 ) -> None:
     """Run the compiled FILE on this machine as KFP 2.17 would; exit code 1 if a task fails."""
+    _require_kfp()
     from tfx_shrink.kubeflow.local_launcher import run_compiled as run
 
     if image and as_processes:
@@ -109,9 +112,10 @@ def submit(
     no_wait: bool,
     parameters: tuple[str, ...],
     as_json: bool,
-    **where: str | None,
+    **where: Any,
 ) -> None:
     """Submit the compiled FILE to Kubeflow Pipelines; exit code 1 if its run does not succeed."""
+    _require_kfp()
     from tfx_shrink.kubeflow.submit import submit as submit_file
 
     done = submit_file(
@@ -141,6 +145,11 @@ def parse_parameters(texts: tuple[str, ...]) -> dict[str, str]:
         if "=" not in text:
             raise ParameterError(f"--parameter must be NAME=VALUE. Received: {text!r}.")
     return dict(text.split("=", 1) for text in texts)
+
+
+def _require_kfp() -> None:
+    if importlib.util.find_spec("kfp") is None:
+        raise ParameterError("This needs the package kfp: pip install 'tfx-shrink[kfp]'.")
 
 
 def _read_platform(path: str | None) -> dict[str, Any]:

@@ -103,7 +103,12 @@ class KubeflowRunner(seam.TfxRunner):
         nodes = [*pipeline.components, *([self._exit_handler] if self._exit_handler else [])]
         platform = read_platform(self._platform, [node.id for node in nodes])
         defaults = _defaults(nodes)
-        job = seam.compile_job(pipeline, self._image, COMMAND, self._exit_handler)
+        try:
+            job = seam.compile_job(pipeline, self._image, COMMAND, self._exit_handler)
+        except (KeyError, NotImplementedError, TypeError, ValueError) as error:
+            raise ParameterError(
+                f"TFX cannot compile this pipeline for Kubeflow: {error}"
+            ) from error
         spec = job["pipelineSpec"]
         # A run's own pipeline_root goes before; it is how `submit` knows what was compiled.
         spec["defaultPipelineRoot"] = root

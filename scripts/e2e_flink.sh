@@ -63,29 +63,31 @@ wait_for 50000
 run "[local]"
 
 mkdir "$work/conf"
+# Flink's own scripts, which compute a task manager's memory, are not in the package.
 cat >"$work/conf/flink-conf.yaml" <<CONF
 jobmanager.rpc.address: localhost
 rest.address: localhost
 rest.server.max-content-length: 536870912
 taskmanager.numberOfTaskSlots: 2
-jobmanager.memory.process.size: 1600m
-taskmanager.memory.process.size: 3g
+taskmanager.cpu.cores: 2
+taskmanager.memory.framework.heap.size: 128m
+taskmanager.memory.framework.off-heap.size: 128m
+taskmanager.memory.task.heap.size: 512m
+taskmanager.memory.task.off-heap.size: 0m
+taskmanager.memory.managed.size: 512m
+taskmanager.memory.network.min: 512m
+taskmanager.memory.network.max: 512m
 taskmanager.memory.jvm-metaspace.size: 512m
 taskmanager.memory.jvm-overhead.min: 256m
 taskmanager.memory.jvm-overhead.max: 256m
-taskmanager.memory.network.min: 512m
-taskmanager.memory.network.max: 512m
-taskmanager.cpu.cores: 2
-taskmanager.memory.task.heap.size: 512m
-taskmanager.memory.managed.size: 512m
 CONF
-sed -i '/taskmanager.memory.process.size/d' "$work/conf/flink-conf.yaml"
 classes="$flink/lib/*"
-java -cp "$classes" org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint \
+java -Xmx1g -cp "$classes" \
+  org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint \
   --configDir "$work/conf" >"$work/jobmanager.log" 2>&1 &
 started+=($!)
 wait_for 8081
-java -Xmx1500m -XX:MaxDirectMemorySize=1g -cp "$classes" \
+java -Xmx1g -XX:MaxDirectMemorySize=1g -cp "$classes" \
   org.apache.flink.runtime.taskexecutor.TaskManagerRunner \
   --configDir "$work/conf" >"$work/taskmanager.log" 2>&1 &
 started+=($!)

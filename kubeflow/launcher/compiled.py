@@ -6,7 +6,7 @@ Sources: backend/src/apiserver/template/v2_template.go, backend/src/v2/compiler.
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -14,7 +14,7 @@ import yaml
 from tfx_shrink.errors import ParameterError
 
 _ARGO_NAME = re.compile("[-a-zA-Z0-9]+")
-_CONVERT = {
+_CONVERT: dict[str, Callable[[str], Any]] = {
     "STRING": str,
     "NUMBER_INTEGER": int,
     "NUMBER_DOUBLE": float,

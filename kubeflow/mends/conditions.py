@@ -18,12 +18,14 @@ def read_conditions_from_inputs(spec: dict[str, Any]) -> None:
         for name, task in tasks.items():
             policy = task.get("triggerPolicy", {})
             if "condition" in policy:
-                policy["condition"] = _ARTIFACT.sub(
-                    lambda found, name=name, task=task: (
-                        f"inputs.artifacts['{_input_key(name, task, found[1])}']"
-                    ),
-                    policy["condition"],
-                )
+                policy["condition"] = _read_from_inputs(name, task, policy["condition"])
+
+
+def _read_from_inputs(name: str, task: dict[str, Any], condition: str) -> str:
+    def replace(found: re.Match[str]) -> str:
+        return f"inputs.artifacts['{_input_key(name, task, found[1])}']"
+
+    return _ARTIFACT.sub(replace, condition)
 
 
 def _input_key(name: str, task: dict[str, Any], key: str) -> str:

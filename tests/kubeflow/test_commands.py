@@ -110,6 +110,13 @@ def test_bad_options_of_run_compiled(shell):
     )
 
 
+@pytest.mark.parametrize("command", ["compile", "run-compiled", "submit"])
+def test_without_kfp_every_command_says_what_to_install(tmp_path, monkeypatch, command):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    options = ["--output", tmp_path / "p.yaml"] if command == "compile" else []
+    assert_refused(invoke(command, "digits", *options), "pip install 'tfx-shrink[kfp]'")
+
+
 def test_a_run_is_submitted(shell):
     api = kfp_server.Api([kfp_server.run("SUCCEEDED", kfp_server.task("shell", "SUCCEEDED"))])
     with kfp_server.serve(api) as url:

@@ -82,6 +82,15 @@ def test_an_importer_under_a_condition():
     refused(pipelines.pipeline([examples, count, imported]), "Found: ", "outside the `Cond`")
 
 
+def test_what_only_tfx_knows_is_told_in_its_words():
+    examples = read()
+    count = Count(examples=examples.outputs["examples"])
+    with tfx.dsl.Cond(count.outputs["rows"].future()[0].value == 3):
+        again = Count(examples=examples.outputs["examples"]).with_id("Again")
+    made = pipelines.pipeline([examples, count, again])
+    refused(made, "TFX cannot compile this pipeline for Kubeflow: ", "artifact_value_op")
+
+
 def test_examples_that_tfx_cannot_open():
     refused(pipelines.pipeline([read(base="s3://bucket/data")]), "CsvExampleGen: its `input_base`")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from support import kubeflow_pipelines as pipelines
 
+from tfx_shrink.errors import RunError
 from tfx_shrink.kubeflow.local_launcher import run_compiled
 from tfx_shrink.kubeflow.runner import KubeflowRunner
 
@@ -44,3 +45,17 @@ def test_three_tasks_run_as_on_a_cluster(tmp_path, monkeypatch):
     stored = tmp_path / "run" / "store" / report["report"]["uri"].replace("://", "/")
     assert (stored / "report.txt").read_text() == 'span 4, ["train", "eval"], rows 2'
     assert done.said == ""
+
+
+def test_an_executor_that_fails_ends_its_task_with_its_own_code(tmp_path, monkeypatch):
+    path = KubeflowRunner(str(tmp_path / "p.yaml")).run(pipelines.failing(code=5))
+    monkeypatch.setenv("PYTHONPATH", str(TESTS), prepend=os.pathsep)
+    with pytest.raises(RunError, match="Task fail failed with exit code 5") as error:
+        run_compiled(
+            path,
+            str(tmp_path / "run"),
+            as_processes=True,
+            parameters={"where": "s3://bucket/there"},
+            say=lambda line: None,
+        )
+    assert "nothing in there" in str(error.value)

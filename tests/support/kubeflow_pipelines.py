@@ -5,7 +5,7 @@ import os
 from tfx import v1 as tfx
 from tfx.types import standard_artifacts
 
-from support.kubeflow_components import Count, Report, Shell
+from support.kubeflow_components import Count, Fail, Report, Shell
 from tfx_shrink.kubeflow import mends
 from tfx_shrink.kubeflow.runner import KubeflowRunner
 from tfx_shrink.pipelines.digits.pipeline import create_digits_pipeline
@@ -64,6 +64,14 @@ def shell(script, examples="minio://somewhere/examples", name="Shell"):
         source_uri=examples, artifact_type=standard_artifacts.Examples
     ).with_id("Found")
     return pipeline([found, Shell(examples=found.outputs["result"], script=script).with_id(name)])
+
+
+def failing(code):
+    found = tfx.dsl.Importer(
+        source_uri=tfx.dsl.experimental.RuntimeParameter(name="where", ptype=str),
+        artifact_type=standard_artifacts.Examples,
+    ).with_id("Found")
+    return pipeline([found, Fail(examples=found.outputs["result"], code=code)])
 
 
 def gated(marker, enough):
