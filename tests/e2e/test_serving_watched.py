@@ -15,8 +15,8 @@ import urllib.error
 
 import pytest
 import tensorflow as tf
-from support import answering, bucket, pulling
-from support.manifests import SERVING
+from support import answering, bucket, plots, pulling
+from support.manifests import PROJECT, SERVING
 from support.serving_model import Flags, ModelServer, rest
 from support.watched import Prometheus, quickened, wait_for
 from tensorflow_serving.apis import prediction_log_pb2
@@ -37,6 +37,7 @@ FAST = {
     "load_retry_interval_micros": 500_000,
     "allow_version_labels_for_unavailable_models": True,
 }
+PICTURE = PROJECT / "build/e2e-serving/dashboard.png"
 DASHBOARD = SERVING / "components/grafana-dashboard/dashboard.json"
 # The model of TensorFlow Serving neither batches nor counts these.
 STUB_PAGE = """\
@@ -356,15 +357,21 @@ def write_wrong_warmup(model):
 
 def test_every_query_of_the_dashboard_has_data(stage):
     board = json.loads(DASHBOARD.read_text())
-    empty = []
-    for panel in board["panels"]:
-        for target in panel.get("targets", ()):
-            query = target["expr"].replace("$__rate_interval", "5s")
-            query = query.replace("$namespace", ".*").replace("$model", ".*")
-            if not stage.prometheus.history(query, 120):
-                empty.append((panel["title"], query))
-    assert empty == []
+
+    def history(query):
+        for name, value in (("$__rate_interval", "5s"), ("$namespace", ".*"), ("$model", ".*")):
+            query = query.replace(name, value)
+        return stage.prometheus.history(query, 300)
+
+    panels = [
+        (panel["title"], [history(target["expr"]) for target in panel["targets"]])
+        for panel in board["panels"]
+        if "targets" in panel
+    ]
+    assert [title for title, found in panels if not all(found)] == []
     (annotation,) = board["annotations"]["list"]
-    query = quickened(annotation["expr"], FACTOR)
-    query = query.replace("$namespace", ".*").replace("$model", ".*")
-    assert stage.prometheus.history(query, 600)
+    published = history(quickened(annotation["expr"], FACTOR))
+    assert published
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    panels = [(title, [one for series in found for one in series]) for title, found in panels]
+    plots.draw([*panels, ("Published", published)], PICTURE)
