@@ -100,7 +100,8 @@ class Stage:
         self._slow_down(monkeypatch)
         publish(numbers[1], self.destination, mode="pinned")
         publish(numbers[2], self.destination, mode="pinned", label="canary")
-        options = {"poll_seconds": 0.2, "settle_seconds": 0.6, "store": self.bucket}
+        # A server that has not read the first of two files in time refuses the second for ever.
+        options = {"poll_seconds": 0.2, "settle_seconds": 3.0, "store": self.bucket}
         pull(self.destination.url, str(self.served), ["digits"], once=True, **options)
         puller_port, status_port = _free_port(), _free_port()
         self._run(

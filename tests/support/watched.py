@@ -114,7 +114,7 @@ class Prometheus:
         return False
 
 
-def wait_for(condition, what, seconds=120):
+def wait_for(condition, what, seconds=240):
     """Waits until something is true; `what` says what, or returns it."""
     deadline = time.monotonic() + seconds
     while not condition():
