@@ -14,7 +14,7 @@ STAMP := .venv/.setup-done
 
 MATRIX := tests/e2e/test_quantizer_matrix.py tests/e2e/test_quantized_evaluation.py
 
-.PHONY: setup demo test tools test-tools test-histories e2e-quantizer e2e-kubeflow e2e-flink image \
+.PHONY: setup demo test tools test-tools test-histories e2e-quantizer e2e-kubeflow e2e-flink e2e-serving image \
   benchmark-quantizer benchmark-pruner benchmark-distiller benchmark-bucket-pusher benchmark-pull \
   check format lock wheel-check clean help
 
@@ -42,10 +42,13 @@ e2e-flink: setup ## Run Beam's passes on Flink; FLINK_JOB_SERVER_JAR=… (Beam's
 image: ## Build the image IMAGE; BASE_IMAGE=…, OUT=FILE.tar for a cluster without a registry
 	bash scripts/image.sh
 
+e2e-serving: setup tools ## Drive every alert to firing and back under Prometheus (10 minutes)
+	$(BIN)/python -m pytest tests/e2e/test_serving_watched.py -m tools $(PYTEST_ARGS)
+
 tools: ## Fetch, pinned, into .tools what `make test-tools` runs against
 	bash scripts/tools.sh
 
-test-tools: setup tools ## Run the tests against servers of S3 and Azure; PYTEST_ARGS too
+test-tools: setup tools ## Run the tests against servers of S3 and Azure, kubectl and promtool; PYTEST_ARGS too
 	$(BIN)/python -m pytest tests/tools -m tools $(PYTEST_ARGS)
 
 test-histories: setup ## Run 10,000 random histories of a bucket (20 minutes)

@@ -21,6 +21,7 @@ TEST = [
     *DIGITS,
     "hypothesis>=6,<7",
     "jsonschema>=4,<5",
+    "pillow>=10",
     "pytest>=8,<9",
     "pytest-timeout>=2.3,<3",
 ]

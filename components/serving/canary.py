@@ -1,6 +1,7 @@
 """Watches a canary, promotes it where it is as good as what is served, and else takes it back."""
 
 import dataclasses
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -95,7 +96,8 @@ def promote_watched(
     Canary and stable must run in pods of their own, whose series carry the label `track` with the
     values `canary` and `stable`, as kubeflow/serving has them: TensorFlow Serving's metrics name
     neither version nor label. A canary that is taken back is named by no label any more, so that
-    servers unload it; `stable` stays as it is. While Prometheus does not answer nothing is decided.
+    servers unload it; `stable` stays as it is. While Prometheus does not answer nothing is decided,
+    and a watch that dies has decided nothing: begin again.
 
     Example:
       ```python
@@ -212,7 +214,7 @@ def look(
     """
     chosen = f'model_name="{model_name}",track="{track}"'
     if namespace is not None:
-        chosen += f',namespace="{namespace}"'
+        chosen += f",namespace={json.dumps(namespace)}"
     window = f"[{max(round(seconds), 1)}s]"
     # As kubeflow/serving's recording rules have it: without probes and what they are told.
     answered = f':tensorflow:serving:request_latency_count{{{chosen},API!=""}}{window}'

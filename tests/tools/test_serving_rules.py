@@ -383,6 +383,7 @@ KNOWN = {
     "tfx_shrink_pull_bytes_total",
     "tfx_shrink_pull_failures_total",
     "tfx_shrink_pull_lag_seconds",
+    "tfx_shrink_pull_last_success_timestamp_seconds",
 }
 _TEXT = re.compile(r'"[^"]*"')
 _NAME = re.compile(r"[a-zA-Z_:][\w:]*")

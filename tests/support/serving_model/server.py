@@ -1,7 +1,10 @@
 """A running server: model_servers/server.cc."""
 
+import contextlib
 import http.server
+import socket
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -11,6 +14,25 @@ from support.serving_model.core import Core
 from support.serving_model.metrics import Metrics
 from support.serving_model.rest import handler
 from support.serving_model.services import ModelService, PredictionService
+
+
+class _Rest(http.server.ThreadingHTTPServer):
+    """Ends its clients' connections, too, as a process that ends does."""
+
+    def __init__(self, *arguments):
+        self._connections = weakref.WeakSet()
+        super().__init__(*arguments)
+
+    def get_request(self):
+        connection, address = super().get_request()
+        self._connections.add(connection)
+        return connection, address
+
+    def server_close(self):
+        super().server_close()
+        for connection in list(self._connections):
+            with contextlib.suppress(OSError):  # It has ended already.
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class ModelServer:
@@ -45,9 +67,7 @@ class ModelServer:
         self._grpc.start()
         self._http = None
         if flags.rest_api:
-            self._http = http.server.ThreadingHTTPServer(
-                ("127.0.0.1", 0), handler(self.core, self.metrics)
-            )
+            self._http = _Rest(("127.0.0.1", 0), handler(self.core, self.metrics))
             self.rest_port = self._http.server_port
             self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
             self._thread.start()
