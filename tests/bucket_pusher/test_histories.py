@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support import bucket, stores
 
@@ -59,6 +59,18 @@ def act(step, number, contents, mode, destination, store):
     listed=st.booleans(),
     after=st.booleans(),
     history=st.lists(STEP, min_size=1, max_size=12),
+)
+@example(  # Live content must go above what a dead push left visible.
+    mode="latest",
+    listed=False,
+    after=False,
+    history=[("publish", 1, None), ("publish", 0, 10), ("publish", 1, None)],
+)
+@example(  # A version without a commit record, whose removal dies, is still known.
+    mode="latest",
+    listed=False,
+    after=False,
+    history=[("publish", 0, None), ("publish", 1, 17), ("publish", 0, None), ("retain", 1, 18)],
 )
 def test_no_history_breaks_what_is_promised(contents, mode, listed, after, history):
     destination, store = stores.new_memory(listed)
