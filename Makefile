@@ -27,8 +27,8 @@ $(STAMP): requirements/py310.lock setup.py pyproject.toml components/version.py
 demo: setup ## Run the digits pipeline into ROOT (build/demo)
 	$(BIN)/tfx-shrink run digits --root $(ROOT)
 
-test: setup ## Run the tests; PYTEST_ARGS are passed on
-	$(BIN)/python -m pytest tests $(PYTEST_ARGS)
+test: setup ## Run the tests, two files at a time; PYTEST_ARGS are passed on
+	$(BIN)/python -m pytest tests -n 2 --dist loadfile $(PYTEST_ARGS)
 
 e2e-quantizer: setup ## Run every kind of model by every scheme (15 minutes); PYTEST_ARGS too
 	$(BIN)/python -m pytest $(MATRIX) -m '' $(PYTEST_ARGS)

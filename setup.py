@@ -24,6 +24,7 @@ TEST = [
     "pillow>=10",
     "pytest>=8,<9",
     "pytest-timeout>=2.3,<3",
+    "pytest-xdist>=3.6,<4",
 ]
 DEV = [
     *TEST,
