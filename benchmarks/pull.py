@@ -10,7 +10,6 @@ where zstd moves less than 2.5 times fewer bytes.
 """
 
 import os
-import resource
 import socket
 import statistics
 import subprocess
@@ -19,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bucket_pusher import TOOLS, write_model
+from bucket_pusher import TOOLS, peak_megabytes, write_model
 from tables import print_table
 
 ROUNDS = 3
@@ -109,7 +108,7 @@ def child(name: str, url: str) -> None:
         started = time.perf_counter()
         moved = WORK[name](url, directory)
         seconds = time.perf_counter() - started
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, moved)
+    print(seconds, peak_megabytes(), moved)
 
 
 def run(name: str, endpoint: str) -> tuple[float, float, float]:
