@@ -128,6 +128,17 @@ WORK = {
 }
 
 
+def s3_environment(endpoint: str) -> dict[str, str]:
+    """Returns what leads S3's clients to the loopback server."""
+    return {
+        "AWS_ACCESS_KEY_ID": "benchmark",
+        "AWS_SECRET_ACCESS_KEY": "benchmark",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": endpoint,
+    }
+
+
 def peak_megabytes() -> float:
     """Returns the most memory of this process; getrusage counts its parent's, too."""
     status = Path("/proc/self/status").read_text()
@@ -154,11 +165,7 @@ def run(name: str, model: str, endpoint: str) -> tuple[float, float, float]:
         env={
             **os.environ,
             **({"PYTHONPATH": OVERLAYS[name]} if name in OVERLAYS else {}),
-            "AWS_ACCESS_KEY_ID": "benchmark",
-            "AWS_SECRET_ACCESS_KEY": "benchmark",
-            "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": endpoint,
+            **s3_environment(endpoint),
             "S3_ENDPOINT": endpoint.removeprefix("http://"),
             "S3_USE_HTTPS": "0",
             "S3_VERIFY_SSL": "0",

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bucket_pusher import TOOLS, peak_megabytes, write_model
+from bucket_pusher import TOOLS, peak_megabytes, s3_environment, write_model
 from tables import print_table
 
 ROUNDS = 3
@@ -115,14 +115,7 @@ def run(name: str, endpoint: str) -> tuple[float, float, float]:
     """Runs one contender in a process of its own; returns seconds, MB and bytes."""
     done = subprocess.run(
         [PYTHONS.get(name, sys.executable), __file__, name, f"s3://models/{ROOTS[name]}"],
-        env={
-            **os.environ,
-            "AWS_ACCESS_KEY_ID": "benchmark",
-            "AWS_SECRET_ACCESS_KEY": "benchmark",
-            "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": endpoint,
-        },
+        env={**os.environ, **s3_environment(endpoint)},
         stdout=subprocess.PIPE,
         text=True,
         check=True,

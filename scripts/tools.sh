@@ -45,24 +45,21 @@ if [[ $(cat .tools/azurite/version 2>/dev/null) != "$AZURITE_VERSION" ]]; then
   echo "$AZURITE_VERSION" >.tools/azurite/version
 fi
 
-if [[ $(cat .tools/moto/version 2>/dev/null) != "$MOTO_VERSION" ]]; then
-  echo "Fetching moto $MOTO_VERSION"
-  rm -rf .tools/moto
-  "$uv" venv --quiet --python 3.10 .tools/moto
-  "$uv" pip install --quiet --python .tools/moto/bin/python "moto[server]==$MOTO_VERSION" ||
-    fail "moto $MOTO_VERSION cannot be fetched."
-  echo "$MOTO_VERSION" >.tools/moto/version
-fi
+# fetch_python NAME REQUIREMENT VERSION: a package in an environment of its own, .tools/NAME
+fetch_python() {
+  if [[ $(cat ".tools/$1/version" 2>/dev/null) != "$3" ]]; then
+    echo "Fetching $1 $3"
+    rm -rf ".tools/$1"
+    "$uv" venv --quiet --python 3.10 ".tools/$1"
+    "$uv" pip install --quiet --python ".tools/$1/bin/python" "$2==$3" ||
+      fail "$1 $3 cannot be fetched."
+    echo "$3" >".tools/$1/version"
+  fi
+}
 
-# The newest client asks for a newer protobuf than TFX 1.16 allows, so it gets an environment.
-if [[ $(cat .tools/kfp/version 2>/dev/null) != "$KFP_VERSION" ]]; then
-  echo "Fetching kfp $KFP_VERSION"
-  rm -rf .tools/kfp
-  "$uv" venv --quiet --python 3.10 .tools/kfp
-  "$uv" pip install --quiet --python .tools/kfp/bin/python "kfp==$KFP_VERSION" ||
-    fail "kfp $KFP_VERSION cannot be fetched."
-  echo "$KFP_VERSION" >.tools/kfp/version
-fi
+fetch_python moto "moto[server]" "$MOTO_VERSION"
+# The newest client asks for a newer protobuf than TFX 1.16 allows.
+fetch_python kfp kfp "$KFP_VERSION"
 
 kubectl=$PWD/.tools/kubectl/bin/kubectl
 if ! works "$kubectl" kustomize --help; then

@@ -76,8 +76,8 @@ class LocalStore:
                     file.write(data)
             except FileExistsError:
                 return False
-            _sync(path)
-            _sync(os.path.dirname(path))
+            sync(path)
+            sync(os.path.dirname(path))
         return True
 
     def replace(self, key: str, data: bytes, etag: str | None) -> bool:
@@ -93,12 +93,12 @@ class LocalStore:
             try:
                 with open(beside, "wb") as file:
                     file.write(data)
-                _sync(beside)
+                sync(beside)
                 os.replace(beside, path)
             finally:
                 with contextlib.suppress(FileNotFoundError):
                     os.remove(beside)
-            _sync(os.path.dirname(path))
+            sync(os.path.dirname(path))
         return True
 
     def upload(self, key: str, path: str) -> None:
@@ -107,7 +107,7 @@ class LocalStore:
         with self._errors():
             os.makedirs(os.path.dirname(target), exist_ok=True)
             shutil.copyfile(path, target)
-            _sync(target)
+            sync(target)
 
     def copy(self, source: str, target: str) -> None:
         """See `Store`."""
@@ -119,7 +119,7 @@ class LocalStore:
         with self._errors():
             os.makedirs(os.path.dirname(new), exist_ok=True)
             for directory, _, _ in os.walk(old):
-                _sync(directory)
+                sync(directory)
             try:
                 os.rename(old, new)
             except OSError:
@@ -127,7 +127,7 @@ class LocalStore:
                 if os.path.lexists(old) or not os.path.lexists(new):
                     raise
         with contextlib.suppress(OSError):
-            _sync(os.path.dirname(new))  # It is visible: nothing that fails now may say otherwise.
+            sync(os.path.dirname(new))  # It is visible: nothing that fails now may say otherwise.
 
     def delete(self, keys: Sequence[str]) -> None:
         """See `Store`; directories that become empty go too."""
@@ -182,8 +182,8 @@ class LocalStore:
             ) from error
 
 
-def _sync(path: str) -> None:
-    """Puts a file or directory on the disk, so that a power cut cannot undo the order."""
+def sync(path: str) -> None:
+    """Puts a local file or directory on the disk, so that a power cut cannot undo the order."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from zstandard import ZstdError
 
 from tfx_shrink.bucket_pusher.content import FILES_AT_ONCE, Content, File
+from tfx_shrink.bucket_pusher.local_store import sync
 from tfx_shrink.bucket_pusher.packing import unpacked
 from tfx_shrink.bucket_pusher.store import Store
 from tfx_shrink.errors import DamagedError, PullError
@@ -89,7 +90,7 @@ def fetch(
     for future in done:
         future.result()
     for parent, _, _ in os.walk(directory):
-        sync_directory(parent)
+        sync(parent)
 
 
 class _Sum:
@@ -116,12 +117,3 @@ def _restore(pieces: Iterator[bytes], local: BinaryIO, restored: _Sum, file: Fil
             local.write(piece)
     for _ in pieces:
         pass  # What follows the compressed file is part of its sum.
-
-
-def sync_directory(path: str) -> None:
-    """Puts a directory's entries on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

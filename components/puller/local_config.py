@@ -15,8 +15,8 @@ from collections.abc import Callable, Collection, Mapping
 from google.protobuf import text_format
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
+from tfx_shrink.bucket_pusher.local_store import sync
 from tfx_shrink.bucket_pusher.models_config import KEY, named_versions
-from tfx_shrink.puller.fetch import sync_directory
 
 _WRITING = f".{KEY}.coming"
 
@@ -122,4 +122,4 @@ class LocalConfig:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, os.path.join(self._directory, KEY))
-        sync_directory(self._directory)
+        sync(self._directory)

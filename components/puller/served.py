@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 
-from tfx_shrink.puller.fetch import sync_directory
+from tfx_shrink.bucket_pusher.local_store import sync
 
 _NUMBER = re.compile(r"0|[1-9][0-9]*")
 _COMING, _GOING = ".coming-", ".going-"
@@ -52,7 +52,7 @@ class Served:
     def place(self, number: int) -> None:
         """Shows a version that has arrived, all at once."""
         os.rename(self._named(f"{_COMING}{number}"), self._named(str(number)))
-        sync_directory(self.path)
+        sync(self.path)
 
     def discard(self, number: int) -> None:
         """Removes what arrived of a version that did not come to its end."""
