@@ -76,15 +76,7 @@ if ! works "$kubectl" kustomize --help; then
   fi
 fi
 
-if [[ $(cat .tools/kubernetes-validate/version 2>/dev/null) != "$KUBERNETES_VALIDATE_VERSION" ]]; then
-  echo "Fetching kubernetes-validate $KUBERNETES_VALIDATE_VERSION"
-  rm -rf .tools/kubernetes-validate
-  "$uv" venv --quiet --python 3.10 .tools/kubernetes-validate
-  "$uv" pip install --quiet --python .tools/kubernetes-validate/bin/python \
-    "kubernetes-validate==$KUBERNETES_VALIDATE_VERSION" ||
-    fail "kubernetes-validate $KUBERNETES_VALIDATE_VERSION cannot be fetched."
-  echo "$KUBERNETES_VALIDATE_VERSION" >.tools/kubernetes-validate/version
-fi
+fetch_python kubernetes-validate kubernetes-validate "$KUBERNETES_VALIDATE_VERSION"
 
 # Debian packages Prometheus and promtool together.
 prometheus_bin=$PWD/.tools/prometheus/usr/bin
