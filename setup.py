@@ -14,13 +14,25 @@ ROOTS = {
     "tfx_shrink.kubeflow": "kubeflow",
 }
 
-DATA = ["py.typed", "*.config", "*.csv", "*.json", "*.yaml", "Dockerfile"]
+DATA = [
+    "py.typed",
+    "*.config",
+    "*.css",
+    "*.csv",
+    "*.html",
+    "*.ipynb",
+    "*.json",
+    "*.yaml",
+    "Dockerfile",
+]
 
 DIGITS = ["scikit-learn>=1.3,<2"]
 TEST = [
     *DIGITS,
     "hypothesis>=6,<7",
+    "ipykernel>=6",
     "jsonschema>=4,<5",
+    "nbclient>=0.10,<1",
     "pillow>=10",
     "pytest>=8,<9",
     "pytest-timeout>=2.3,<3",
@@ -82,9 +94,11 @@ setup(
         "apache-beam>=2.61,<2.64",
         "click>=8,<9",
         "flatbuffers>=24.3.25",
+        "jinja2>=3.1,<4",
         "numpy>=1.22,<2",
         "obstore>=0.11,<0.12",
         "prometheus-client>=0.21,<1",
+        "pygal>=3,<4",
         "pyyaml>=6,<7",
         "tensorflow>=2.16.2,<2.17",
         "tensorflow-model-analysis>=0.47,<0.48",

@@ -14,6 +14,7 @@ from tfx_shrink.commands.prune import prune
 from tfx_shrink.commands.pull import pull
 from tfx_shrink.commands.quantize import quantize
 from tfx_shrink.commands.serve_config import serve_config
+from tfx_shrink.commands.validate import report, validate
 from tfx_shrink.commands.wait import wait_until_served
 from tfx_shrink.errors import ShrinkError
 from tfx_shrink.kubeflow import commands as kubeflow
@@ -58,6 +59,8 @@ def run(pipeline: str, root: str, push_to: str | None, runner: str, as_json: boo
         click.echo(f"\n{format_table(done.models)}\n" if done.models else "")
         if done.verdict.pushed:
             click.echo(f"blessed and published: {done.verdict.destination}")
+        if done.verdict.report:
+            click.echo(f"report: {done.verdict.report}")
     if not done.verdict.pushed:
         raise click.ClickException(done.verdict.reason)
 
@@ -77,7 +80,7 @@ def inspect(model_dir: str, as_json: bool) -> None:
 
 
 for command in (
-    *(quantize, prune, distill, *bucket.COMMANDS, pull, wait_until_served),
+    *(quantize, prune, distill, validate, report, *bucket.COMMANDS, pull, wait_until_served),
     *(serve_config, export_status),
     *kubeflow.COMMANDS,
 ):

@@ -4,9 +4,9 @@ import dataclasses
 import os
 
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
 from tfx_shrink import lineage
+from tfx_shrink.measure.stored import bytes_by_type, stored_weights, tflite_path
 from tfx_shrink.saved_model.blockers import blockers
 from tfx_shrink.saved_model.functions import ServedFunction, list_functions, load
 from tfx_shrink.tflite.contents import constant_bytes
@@ -14,7 +14,6 @@ from tfx_shrink.tflite.convert import conversion_blockers
 from tfx_shrink.tflite.signature_defs import read_signature_defs
 
 _TRIAL_SECONDS = 3600
-_CONSTANT_OF_INTEREST = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +69,8 @@ def inspect_model(model_dir: str) -> Inspection:
     Raises:
       ModelError: The directory holds no model.
     """
-    tflite = os.path.join(model_dir, "model.tflite")
-    if tf.io.gfile.exists(tflite) and not tf.saved_model.contains_saved_model(model_dir):
+    tflite = tflite_path(model_dir)
+    if tflite is not None:
         return _inspect_tflite(model_dir, tflite)
     loaded = load(model_dir)
     functions = list_functions(loaded)
@@ -79,16 +78,12 @@ def inspect_model(model_dir: str) -> Inspection:
         id(variable): variable for function in functions for variable in function.concrete.variables
     }
     variable_bytes = sum(_bytes(item.shape, item.dtype) for item in weights.values())
-    weight_bytes = _constant_bytes(model_dir)
-    for variable in weights.values():
-        name = variable.dtype.name
-        weight_bytes[name] = weight_bytes.get(name, 0) + _bytes(variable.shape, variable.dtype)
     return Inspection(
         model_dir=model_dir,
         container="SavedModel",
         bytes=lineage.model_state(model_dir).bytes,
         functions=[_report(model_dir, function) for function in functions],
-        weight_bytes=weight_bytes,
+        weight_bytes=bytes_by_type(stored_weights(model_dir, loaded)),
         training_bytes=max(0, _checkpoint_bytes(model_dir) - variable_bytes),
         steps=lineage.read(model_dir),
     )
@@ -149,23 +144,6 @@ def _checkpoint_bytes(model_dir: str) -> int:
         for name, shape in checkpoint.get_variable_to_shape_map().items()
         if types[name] != tf.string
     )
-
-
-def _constant_bytes(model_dir: str) -> dict[str, int]:
-    """Bytes of the graph's constants by type, without those of a few numbers."""
-    path = os.path.join(model_dir, "saved_model.pb")
-    if not tf.io.gfile.exists(path):
-        return {}
-    with tf.io.gfile.GFile(path, "rb") as file:
-        graph = saved_model_pb2.SavedModel.FromString(file.read()).meta_graphs[0].graph_def
-    nodes = [*graph.node, *(node for item in graph.library.function for node in item.node_def)]
-    result: dict[str, int] = {}
-    for node in nodes:
-        tensor = node.attr["value"].tensor
-        if node.op == "Const" and len(tensor.tensor_content) >= _CONSTANT_OF_INTEREST:
-            name = tf.as_dtype(tensor.dtype).name
-            result[name] = result.get(name, 0) + len(tensor.tensor_content)
-    return result
 
 
 def _inspect_tflite(model_dir: str, path: str) -> Inspection:

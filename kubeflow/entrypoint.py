@@ -13,11 +13,12 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from tfx_shrink.kubeflow import executor_input as messages
 from tfx_shrink.kubeflow.entrypoint_flags import KEEP_URIS, POD_ROOT_VARIABLE, RUN_DRIVER
 from tfx_shrink.kubeflow.uris import remote_uri
+
+_PAGE = "report.html"
 
 
 def run_task(arguments: Sequence[str], pod_root: str = "/") -> None:
@@ -33,6 +34,7 @@ def run_task(arguments: Sequence[str], pod_root: str = "/") -> None:
     flags, beam_args = _parse(arguments)
     task = json.loads(flags.json_serialized_invocation_args)
     inputs_spec = json.loads(flags.json_serialized_inputs_spec_args)
+    pages = messages.pages_to_show(task, pod_root)
     messages.drop_launcher_outputs(task)
     messages.restore_types(task, inputs_spec)
     if not flags.keep_uris:
@@ -49,13 +51,14 @@ def run_task(arguments: Sequence[str], pod_root: str = "/") -> None:
     output_file = task["outputs"]["outputFile"]
     if flags.run_example_gen_driver:
         run_example_gen_driver(json.dumps(task), spec_text)
-        messages.take_driver_metadata(task, _read(output_file))
+        messages.take_driver_metadata(task, json.loads(_read(output_file)))
     run_executor(flags.executor_class_path, json.dumps(task), spec_text, beam_args)
-    made = _read(output_file)
+    made = json.loads(_read(output_file))
+    for key, page in pages.items():
+        (report,) = task["outputs"]["artifacts"][key]["artifacts"]
+        _write(page, _read(os.path.join(report["uri"], _PAGE)))
     messages.map_to_remote(made, pod_root)
-    os.makedirs(os.path.dirname(launchers_file), exist_ok=True)
-    with open(launchers_file, "w", encoding="utf-8") as file:
-        json.dump(made, file)
+    _write(launchers_file, json.dumps(made))
 
 
 def main() -> None:
@@ -78,11 +81,17 @@ def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     return parser.parse_known_args(arguments)
 
 
-def _read(path: str) -> dict[str, Any]:
+def _read(path: str) -> str:
     from tfx_shrink.tfx_seam.components import fileio
 
     with fileio.open(path, "r") as file:
-        return json.loads(file.read())
+        return file.read()
+
+
+def _write(path: str, text: str) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 if __name__ == "__main__":

@@ -10,3 +10,7 @@ KEEP_URIS = "--keep_uris"
 
 # Where the launcher's copies lie if the entrypoint runs in no container.
 POD_ROOT_VARIABLE = "TFX_SHRINK_POD_ROOT"
+
+# An output of this name, beside one that holds report.html, is what the user interface shows.
+HTML_OUTPUT = "_html"
+HTML_TYPE = {"schemaTitle": "system.HTML", "schemaVersion": "0.0.1"}

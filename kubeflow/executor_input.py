@@ -4,9 +4,27 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tfx_shrink.kubeflow.entrypoint_flags import HTML_OUTPUT, HTML_TYPE
 from tfx_shrink.kubeflow.uris import is_remote, local_path, remote_uri
 
 Message = dict[str, Any]
+
+
+def pages_to_show(executor_input: Message, pod_root: str) -> dict[str, str]:
+    """Returns the outputs that Kubeflow's user interface shows.
+
+    Args:
+      executor_input: As KFP's driver made it.
+      pod_root: Below which the launcher's copies lie.
+
+    Returns:
+      The local path of each page, by the key of the output that holds its `report.html`.
+    """
+    pages = {}
+    for key, artifact in _artifacts(executor_input, "outputs"):
+        if artifact.get("type", {}).get("schemaTitle") == HTML_TYPE["schemaTitle"]:
+            pages[key.removesuffix(HTML_OUTPUT)] = local_path(artifact["uri"], pod_root)
+    return pages
 
 
 def drop_launcher_outputs(executor_input: Message) -> None:

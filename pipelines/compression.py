@@ -7,7 +7,7 @@ from typing import Any
 
 from tfx import v1 as tfx
 
-from tfx_shrink import BucketPusher, Distiller, Pruner, Quantizer
+from tfx_shrink import BucketPusher, Distiller, EfficiencyValidator, Pruner, Quantizer
 from tfx_shrink.errors import ParameterError
 
 _STANDARD: Mapping[str, Any] = MappingProxyType({})
@@ -27,6 +27,7 @@ def create_pipeline(
     pruner: Mapping[str, Any] | None = None,
     quantizer: Mapping[str, Any] | None = None,
     evaluator: Mapping[str, Any] | None = None,
+    efficiency_validator: Mapping[str, Any] | None = None,
     pusher: Mapping[str, Any] | None = None,
     evaluate_float: bool = False,
     metadata_connection_config: Any = None,
@@ -37,7 +38,8 @@ def create_pipeline(
 
     ```
     ExampleGen → StatisticsGen → SchemaGen → ExampleValidator → Transform → Trainer
-      → Distiller → Pruner → Quantizer → Evaluator (against the Trainer's model) → BucketPusher
+      → Distiller → Pruner → Quantizer
+      → Evaluator and EfficiencyValidator (against the Trainer's model) → BucketPusher
     ```
 
     Each stage is a mapping of its component's own parameters; its channels are wired here. A stage
@@ -60,6 +62,7 @@ def create_pipeline(
           pruner={"target_sparsity": 0.8, "label_key": "tips"},
           quantizer={"scheme": "int8"},
           evaluator={"eval_config": eval_config},
+          efficiency_validator={"min_size_ratio": 3.0, "min_speedup": 1.2},
           pusher={"push_destination": "file:///srv/models", "model_name": "taxi"},
       )
       ```
@@ -79,6 +82,8 @@ def create_pipeline(
       quantizer: Parameters of Quantizer. Defaults to None: the float model goes on.
       evaluator: Parameters of the stock Evaluator, which sees raw examples and, where the model was
         compressed, the Trainer's model as its baseline. Defaults to None: nothing is judged.
+      efficiency_validator: Parameters of EfficiencyValidator, which compares with the Trainer's
+        model and shows the stages in between. Defaults to None: sizes and times are not judged.
       pusher: Parameters of BucketPusher. Defaults to None: nothing is pushed.
       evaluate_float: Whether a first Evaluator, `FloatEvaluator`, must bless the Trainer's model
         against the last float model that it blessed, with the same `evaluator` parameters, before
@@ -91,13 +96,19 @@ def create_pipeline(
       The pipeline, for any TFX runner.
 
     Raises:
-      ParameterError: A parameter of a compression component is out of its range, or
-        `evaluate_float` is set and there is no `evaluator`.
+      ParameterError: A parameter of a compression component is out of its range,
+        `evaluate_float` is set and there is no `evaluator`, or there is an `efficiency_validator`
+        and nothing that compresses.
     """
     if evaluate_float and evaluator is None:
         raise ParameterError(
             "`evaluate_float=True` needs the parameters of an `evaluator`. Received: "
             "evaluator=None."
+        )
+    if efficiency_validator is not None and not (distiller or pruner or quantizer):
+        raise ParameterError(
+            "`efficiency_validator` compares a compressed model with the Trainer's. Received: no "
+            "distiller, pruner or quantizer."
         )
     raw = example_gen.outputs["examples"]
     statistics = tfx.components.StatisticsGen(examples=raw, **statistics_gen)
@@ -131,6 +142,8 @@ def create_pipeline(
         components += gate
         blessing = gate[-1].outputs["blessing"]
         only_if_blessed = tfx.dsl.Cond(blessing.future()[0].custom_property("blessed") == 1)
+    made: dict[Any, Any] = {}
+    evaluation = infra_blessing = None
     with only_if_blessed:
         for technique, source, parameters in (
             (Distiller, "teacher_model", distiller),
@@ -149,6 +162,7 @@ def create_pipeline(
             )
             components.append(shrunk)
             model = shrunk.outputs["model"]
+            made[technique] = model
         compressed = model is not trained.outputs["model"]
         if evaluator is not None and (compressed or not evaluate_float):
             judge = _evaluator(
@@ -156,8 +170,26 @@ def create_pipeline(
             )
             components.append(judge)
             blessing = judge.outputs["blessing"]
+            evaluation = judge.outputs["evaluation"]
+        if efficiency_validator is not None:
+            validator = EfficiencyValidator(
+                model=model,
+                baseline_model=trained.outputs["model"],
+                examples=raw,
+                **graph,
+                schema=schema.outputs["schema"],
+                **_between(made, model),
+                evaluation=evaluation,
+                **efficiency_validator,
+            )
+            components.append(validator)
+            infra_blessing = validator.outputs["blessing"]
         if pusher is not None:
-            components.append(BucketPusher(model=model, model_blessing=blessing, **pusher))
+            components.append(
+                BucketPusher(
+                    model=model, model_blessing=blessing, infra_blessing=infra_blessing, **pusher
+                )
+            )
 
     return tfx.dsl.Pipeline(
         pipeline_name=pipeline_name,
@@ -176,6 +208,16 @@ def _evaluator(model: Any, examples: Any, parameters: Mapping[str, Any], baselin
         examples=examples,
         **{"module_path": "tfx_shrink.evaluation", **parameters},
     )
+
+
+def _between(made: Mapping[Any, Any], model: Any) -> dict[str, Any]:
+    """Stages before the last one, as EfficiencyValidator calls them."""
+    names = {Distiller: "distilled_model", Pruner: "pruned_model"}
+    return {
+        name: made[technique]
+        for technique, name in names.items()
+        if technique in made and made[technique] is not model
+    }
 
 
 def _float_gate(trained: Any, examples: Any, parameters: Mapping[str, Any]) -> list[Any]:

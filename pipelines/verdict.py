@@ -1,10 +1,13 @@
 """Reads from a run's outputs whether its model was blessed and pushed, and why not."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import tensorflow_model_analysis as tfma
+
+from tfx_shrink.evaluation.results import slice_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,11 +15,12 @@ class Verdict:
     """What became of the model of a run.
 
     Attributes:
-      blessed: Whether every Evaluator that ran blessed it.
+      blessed: Whether every Evaluator, and the EfficiencyValidator, that ran blessed it.
       pushed: Whether it was published.
       destination: Where it was published, or None.
       version: Its version, or None.
       reason: Why it was not published; empty if it was.
+      report: Where the CompressionReport lies, or None.
     """
 
     blessed: bool
@@ -24,6 +28,7 @@ class Verdict:
     destination: str | None
     version: str | None
     reason: str
+    report: str | None = None
 
 
 def read_verdict(outputs: Mapping[str, Mapping[str, list[Any]]]) -> Verdict:
@@ -39,10 +44,9 @@ def read_verdict(outputs: Mapping[str, Mapping[str, list[Any]]]) -> Verdict:
     for node, made in outputs.items():
         for blessing in made.get("blessing", []):
             if blessing.get_int_custom_property("blessed") != 1:
-                evaluation = made["evaluation"][0]
-                missed.append(
-                    f"{node} did not bless the model: {missed_thresholds(evaluation.uri)}"
-                )
+                missed.append(f"{node} did not bless the model: {_reasons(blessing, made)}")
+    reports = [artifact.uri for made in outputs.values() for artifact in made.get("report", [])]
+    report = os.path.join(reports[-1], "report.html") if reports else None
     pushes = [artifact for made in outputs.values() for artifact in made.get("pushed_model", [])]
     pushed = [push for push in pushes if push.get_int_custom_property("pushed") == 1]
     if pushed:
@@ -52,9 +56,16 @@ def read_verdict(outputs: Mapping[str, Mapping[str, list[Any]]]) -> Verdict:
             destination=pushed[0].get_string_custom_property("pushed_destination"),
             version=pushed[0].get_string_custom_property("pushed_version"),
             reason="",
+            report=report,
         )
     reason = "; ".join(missed) or "the pusher did not run"
-    return Verdict(not missed, False, None, None, f"not pushed: {reason}")
+    return Verdict(not missed, False, None, None, f"not pushed: {reason}", report)
+
+
+def _reasons(blessing: Any, made: Mapping[str, list[Any]]) -> str:
+    if "evaluation" in made:
+        return missed_thresholds(made["evaluation"][0].uri)
+    return "; ".join(blessing.get_string_custom_property("reasons").splitlines())
 
 
 def missed_thresholds(evaluation_uri: str) -> str:
@@ -75,11 +86,8 @@ def missed_thresholds(evaluation_uri: str) -> str:
 
 
 def _where(slice_key: Any) -> str:
-    parts = []
-    for key in slice_key.single_slice_keys:
-        value = getattr(key, key.WhichOneof("kind"))
-        parts.append(f"{key.column}={value.decode() if isinstance(value, bytes) else value}")
-    return f" on {', '.join(parts)}" if parts else ""
+    name = slice_name(slice_key.single_slice_keys)
+    return f" on {name}" if name else ""
 
 
 def _measured(failure: Any) -> str:

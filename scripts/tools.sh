@@ -9,6 +9,7 @@ MOTO_VERSION=5.2.5
 KFP_VERSION=2.17.0
 KUBECTL_VERSION=1.37.1
 KUBERNETES_VALIDATE_VERSION=1.37.0
+PLAYWRIGHT_VERSION=1.58.0
 
 works() { "$@" >/dev/null 2>&1 </dev/null; }
 
@@ -96,4 +97,18 @@ if ! works "$prometheus_bin/promtool" --version; then
   else
     fail "prometheus and promtool are missing; install them."
   fi
+fi
+
+# Playwright drives the browser that the system has; it fetches none.
+fetch_python playwright playwright "$PLAYWRIGHT_VERSION"
+chromium=$PWD/.tools/chromium/chromium
+if ! works "$chromium" --version; then
+  if ! works chromium --version && [[ $(id -u) == 0 ]] && works apt-get --version; then
+    echo "Installing chromium"
+    (apt-get update && apt-get install --yes --no-install-recommends chromium) >/dev/null 2>&1 ||
+      fail "The package chromium cannot be installed."
+  fi
+  works chromium --version || fail "chromium is missing; install it."
+  mkdir -p .tools/chromium
+  ln -sf "$(command -v chromium)" "$chromium"
 fi

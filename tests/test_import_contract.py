@@ -17,6 +17,7 @@ TECHNIQUE_ROOMS = {
     "measure",
     "proof",
     "puller",
+    "report",
     "saved_model",
     "serving",
     "tflite",

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,32 +38,50 @@ class ChildRun:
     output: str
 
 
-def run_child(command: Sequence[str], env: Mapping[str, str] | None = None) -> ChildRun:
+def run_child(
+    command: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    *,
+    time_limit: float | None = None,
+) -> ChildRun:
     """Runs a command to its end and measures it; for Linux and macOS.
 
     Args:
       command: The program, found as a shell would, and its arguments.
       env: Variables to add to this process's environment. Defaults to None.
+      time_limit: Seconds after which it is stopped. Defaults to None: never.
 
     Returns:
       Its time, memory and standard output.
 
     Raises:
-      subprocess.CalledProcessError: It failed; `stderr` is what it said.
+      subprocess.CalledProcessError: It failed, with the negative number of the signal that killed
+        it, if one did; `stderr` is what it said.
+      subprocess.TimeoutExpired: It was stopped.
     """
     with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
         path = os.path.join(work, "run.json")
-        done = subprocess.run(
+        helper = subprocess.Popen(
             [sys.executable, "-S", "-c", _HELPER, path, *command],
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            check=True,
+            start_new_session=True,
         )
+        try:
+            output, said = helper.communicate(timeout=time_limit)
+        except BaseException:
+            # The helper alone would leave the command running.
+            os.killpg(helper.pid, signal.SIGKILL)
+            helper.communicate()
+            raise
+        if helper.returncode:
+            raise subprocess.CalledProcessError(helper.returncode, command, output, said)
         with open(path) as file:
             run = json.load(file)
     if run["code"]:
-        raise subprocess.CalledProcessError(run["code"], command, done.stdout, done.stderr)
-    return ChildRun(run["seconds"], run["peak"] * _PEAK_UNIT, done.stdout)
+        raise subprocess.CalledProcessError(run["code"], command, output, said)
+    return ChildRun(run["seconds"], run["peak"] * _PEAK_UNIT, output)

@@ -39,6 +39,55 @@ def output_difference(
       ProofError: Names, shapes or texts differ, or the result holds a value that is not finite
         where the source's is.
     """
+    differences, rows = _differences(source, result)
+    if not differences:
+        return OutputDifference(0.0, 0.0, rows)
+    every = np.concatenate(differences)
+    if not every.size:
+        raise ProofError("There is no finite output to compare: the source itself gives NaN.")
+    return OutputDifference(float(every.max()), float(np.percentile(every, 99)), rows)
+
+
+@dataclasses.dataclass(frozen=True)
+class Histogram:
+    """How absolute differences are spread.
+
+    Attributes:
+      edges: The bins' edges, one more than there are counts, in the outputs' own unit.
+      counts: How many differences lie in each bin.
+    """
+
+    edges: list[float]
+    counts: list[int]
+
+
+def difference_histogram(
+    source: Mapping[str, np.ndarray], result: Mapping[str, np.ndarray], bins: int = 20
+) -> Histogram | None:
+    """Counts the absolute differences of two models' outputs in bins of one width.
+
+    Args:
+      source: As for `output_difference`.
+      result: As for `output_difference`.
+      bins: How many bins. Defaults to 20.
+
+    Returns:
+      The histogram; None where the outputs are all text.
+
+    Raises:
+      ProofError: As for `output_difference`.
+    """
+    differences, _ = _differences(source, result)
+    if not differences:
+        return None
+    counts, edges = np.histogram(np.concatenate(differences), bins)
+    return Histogram(edges.tolist(), counts.tolist())
+
+
+def _differences(
+    source: Mapping[str, np.ndarray], result: Mapping[str, np.ndarray]
+) -> tuple[list[np.ndarray], int]:
+    """Absolute differences of every output that holds numbers, and the number of rows."""
     if sorted(source) != sorted(result):
         raise ProofError(f"Outputs differ: source {sorted(source)}, result {sorted(result)}.")
     differences = []
@@ -65,9 +114,4 @@ def output_difference(
         rows = len(expected)
         both = np.isfinite(expected) & np.isfinite(actual)
         differences.append(np.abs(expected - actual)[both].ravel())
-    if not differences:
-        return OutputDifference(0.0, 0.0, rows)
-    every = np.concatenate(differences)
-    if not every.size:
-        raise ProofError("There is no finite output to compare: the source itself gives NaN.")
-    return OutputDifference(float(every.max()), float(np.percentile(every, 99)), rows)
+    return differences, rows

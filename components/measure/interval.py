@@ -39,3 +39,29 @@ def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, flo
     by_row = np.atleast_2d(differences).mean(axis=0)
     deviation = by_row.std(ddof=1) if len(by_row) > 1 else 0.0
     return float(by_row.mean()), float(_Z_95 * deviation / math.sqrt(len(by_row)))
+
+
+def paired_proportions(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    """The difference of two shares on the same rows, and half of its 95 % interval.
+
+    Half a row is added to each of the four cells (Agresti and Min 2005), so that a handful of rows
+    on which both agree is no proof that they always do.
+
+    Args:
+      first: `[rows]` booleans, such as whether one model's answer is right.
+      second: The same of the other.
+
+    Returns:
+      The share of `first` less that of `second`, and half of the interval.
+    """
+    first, second = np.asarray(first, bool), np.asarray(second, bool)
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
+    rows, more, less = len(first) + 2, only_first + 0.5, only_second + 0.5
+    deviation = math.sqrt(more + less - (more - less) ** 2 / rows) / rows
+    return (only_first - only_second) / len(first), _Z_95 * deviation
+
+
+def mean_interval(values: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of a mean of `[rows]` values, by the normal distribution."""
+    mean, half = paired_difference(values, np.zeros_like(values))
+    return mean - half, mean + half

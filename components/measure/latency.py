@@ -3,7 +3,7 @@
 import dataclasses
 import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -21,6 +21,7 @@ class Latency:
       p50: Median over the samples, in microseconds per call.
       p95: 95th percentile over them, in microseconds per call. Where a sample holds several calls,
         it is of their means.
+      p99: 99th percentile over them, likewise.
       ratio: p50 over the first variant's.
       floor: The p50 of the first variant, measured again under another name in the same run, over
         its first. A ratio that lies no further from 1 than this says nothing.
@@ -30,6 +31,7 @@ class Latency:
 
     p50: float
     p95: float
+    p99: float
     ratio: float
     floor: float
     samples: int
@@ -77,14 +79,58 @@ def measure_latency(
     """
     if not variants:
         raise ParameterError("`variants` is empty; there is nothing to measure.")
-    for name, value in (("rounds", rounds), ("warm_up", warm_up)):
-        if value < 1:
-            raise ParameterError(f"`{name}` must be at least 1. Received: {name}={value}.")
     names = list(variants)
     # The last one is the first variant again.
     calls = [*variants.values(), variants[names[0]]]
-    per_sample = [_calls_per_sample(call, warm_up, clock) for call in calls[:-1]]
-    per_sample.append(per_sample[0])
+    samples, per_sample = take_samples(
+        calls, rounds=rounds, warm_up=warm_up, seed=seed, clock=clock
+    )
+    p50, p95, p99 = np.percentile(samples, [50, 95, 99], axis=1)
+    return {
+        name: Latency(
+            p50=float(p50[index]),
+            p95=float(p95[index]),
+            p99=float(p99[index]),
+            ratio=float(p50[index] / p50[0]),
+            floor=float(p50[-1] / p50[0]),
+            samples=rounds,
+            calls=per_sample[index],
+        )
+        for index, name in enumerate(names)
+    }
+
+
+def take_samples(
+    calls: Sequence[Callable[[], object]],
+    *,
+    rounds: int = 50,
+    warm_up: int = 5,
+    seed: int = 0,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[np.ndarray, list[int]]:
+    """Takes one sample of every call in every round, each round in a new random order.
+
+    Args:
+      calls: What to call. The same object given twice is warmed up once.
+      rounds: As for `measure_latency`.
+      warm_up: As for `measure_latency`.
+      seed: As for `measure_latency`.
+      clock: As for `measure_latency`.
+
+    Returns:
+      Microseconds per call `[calls, rounds]`, and how many calls one sample of each holds.
+
+    Raises:
+      ParameterError: `rounds` or `warm_up` is below 1.
+    """
+    for name, value in (("rounds", rounds), ("warm_up", warm_up)):
+        if value < 1:
+            raise ParameterError(f"`{name}` must be at least 1. Received: {name}={value}.")
+    known: dict[int, int] = {}
+    for call in calls:
+        if id(call) not in known:
+            known[id(call)] = _calls_per_sample(call, warm_up, clock)
+    per_sample = [known[id(call)] for call in calls]
     samples = np.zeros([len(calls), rounds])
     order = np.random.RandomState(seed)
     collecting = gc.isenabled()
@@ -96,18 +142,7 @@ def measure_latency(
     finally:
         if collecting:
             gc.enable()
-    p50, p95 = np.percentile(samples * 1e6, [50, 95], axis=1)
-    return {
-        name: Latency(
-            p50=float(p50[index]),
-            p95=float(p95[index]),
-            ratio=float(p50[index] / p50[0]),
-            floor=float(p50[-1] / p50[0]),
-            samples=rounds,
-            calls=per_sample[index],
-        )
-        for index, name in enumerate(names)
-    }
+    return samples * 1e6, per_sample
 
 
 def _calls_per_sample(call: Callable[[], object], warm_up: int, clock: Callable[[], float]) -> int:

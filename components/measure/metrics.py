@@ -37,15 +37,20 @@ def accuracy(scores: np.ndarray, labels: np.ndarray) -> Accuracy:
     Returns:
       The accuracy and its interval.
     """
+    right = int(correct(scores, labels).sum())
+    low, high = wilson_interval(right, len(scores))
+    return Accuracy(right / len(scores), low, high, len(scores))
+
+
+def correct(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Returns which rows' highest score is the label's, as booleans `[rows]`; see `accuracy`."""
     scores = scores.reshape(len(scores), -1)
     if scores.shape[1] == 1:
         is_logit = scores.min() < 0 or scores.max() > 1
         chosen = (scores[:, 0] > (0.0 if is_logit else 0.5)).astype(np.int64)
     else:
         chosen = scores.argmax(axis=1)
-    right = int((chosen == labels.reshape(-1)).sum())
-    low, high = wilson_interval(right, len(scores))
-    return Accuracy(right / len(scores), low, high, len(scores))
+    return chosen == labels.reshape(-1)
 
 
 def auc(scores: np.ndarray, labels: np.ndarray) -> float:
@@ -79,6 +84,15 @@ def mean_squared_error(predictions: np.ndarray, labels: np.ndarray) -> float:
     Raises:
       ExamplesError: Predictions and labels differ in shape.
     """
+    return float(squared_errors(predictions, labels).mean())
+
+
+def squared_errors(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Returns each row's mean of squared errors, `[rows]`.
+
+    Raises:
+      ExamplesError: Predictions and labels differ in shape.
+    """
     predictions = predictions.reshape(len(predictions), -1)
     labels = labels.reshape(len(labels), -1)
     if predictions.shape != labels.shape:
@@ -86,8 +100,8 @@ def mean_squared_error(predictions: np.ndarray, labels: np.ndarray) -> float:
             f"There are predictions {predictions.shape} and labels {labels.shape}; their shapes "
             "must be equal."
         )
-    errors = predictions - labels
-    return float((errors.astype(np.float64) ** 2).mean())
+    errors = predictions.astype(np.float64) - labels
+    return np.square(errors).mean(axis=1)
 
 
 @dataclasses.dataclass(frozen=True)

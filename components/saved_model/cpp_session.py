@@ -77,12 +77,7 @@ class CppSession:
           ParameterError: There is no such signature, or it has other inputs.
           ModelError: The session reports an error, such as a missing table.
         """
-        if signature not in self._signatures:
-            raise ParameterError(
-                f"`signature` must be one of {sorted(self._signatures)}. "
-                f"Received: signature={signature!r}."
-            )
-        definition = self._signatures[signature]
+        definition = self._definition(signature)
         names = list(inputs)
         if sorted(names) != sorted(definition.inputs):
             raise ParameterError(
@@ -108,6 +103,14 @@ class CppSession:
                 self._library.TF_DeleteTensor(ctypes.c_void_p(tensor))
         return dict(zip(output_names, arrays, strict=True))
 
+    def inputs(self, signature: str) -> list[str]:
+        """Returns the names of a signature's inputs.
+
+        Raises:
+          ParameterError: There is no such signature.
+        """
+        return sorted(self._definition(signature).inputs)
+
     def close(self) -> None:
         """Frees the session."""
         self._checked("TF_DeleteSession", self._session)
@@ -118,6 +121,14 @@ class CppSession:
 
     def __exit__(self, *error: Any) -> None:
         self.close()
+
+    def _definition(self, signature: str) -> Any:
+        if signature not in self._signatures:
+            raise ParameterError(
+                f"`signature` must be one of {sorted(self._signatures)}. "
+                f"Received: signature={signature!r}."
+            )
+        return self._signatures[signature]
 
     def _pointer(self, name: str, *arguments: Any) -> ctypes.c_void_p:
         return ctypes.c_void_p(getattr(self._library, name)(*arguments))

@@ -16,6 +16,7 @@ import tensorflow as tf
 from tfx_shrink.errors import ModelError, ProofError
 from tfx_shrink.examples.batches import batch_size, full_batches, run_in_batches
 from tfx_shrink.measure.difference import output_difference
+from tfx_shrink.saved_model.export import export_function
 from tfx_shrink.saved_model.functions import ServedFunction, get_function, load
 from tfx_shrink.tflite.convert import ConversionOptions
 from tfx_shrink.tflite.interpreter import SIGNATURE, TFLiteModel
@@ -45,22 +46,8 @@ def _convert(
     calibration: Mapping[str, np.ndarray],
     work: str,
 ) -> bytes:
-    # Feature names need not be names that TensorFlow can give to a tensor.
-    names = {f"input_{number}": name for number, name in enumerate(function.inputs)}
-    specs = {
-        key: tf.TensorSpec(function.inputs[name].shape, function.inputs[name].dtype, name=key)
-        for key, name in names.items()
-    }
-    module = tf.Module()
-    module.weights = list(function.concrete.variables)
-    module.served = tf.function(
-        lambda **tensors: function.call({names[key]: value for key, value in tensors.items()}),
-        autograph=False,
-    )
     export = os.path.join(work, "export")
-    tf.saved_model.save(
-        module, export, signatures={SIGNATURE: module.served.get_concrete_function(**specs)}
-    )
+    names = export_function(function, export)
     converter = tf.lite.TFLiteConverter.from_saved_model(export, signature_keys=[SIGNATURE])
     operations = tf.lite.OpsSet.TFLITE_BUILTINS
     if options.optimize:

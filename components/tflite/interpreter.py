@@ -75,13 +75,12 @@ class TFLiteModel:
     @property
     def features(self) -> dict[str, tf.TensorSpec]:
         """The features that are called with, by input name; float where integers have a scale."""
-        return {
-            name: tf.TensorSpec(
-                [None if size < 0 else int(size) for size in detail["shape_signature"]],
-                tf.float32 if _is_quantized(detail) else detail["dtype"],
-            )
-            for name, detail in self.inputs.items()
-        }
+        return _specs(self.inputs)
+
+    @property
+    def outputs(self) -> dict[str, tf.TensorSpec]:
+        """What is answered, by output name."""
+        return _specs(self._outputs)
 
     def quantize(self, features: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Returns what the file's own inputs hold for these features, by input name.
@@ -96,6 +95,16 @@ class TFLiteModel:
                 f"{missing} are missing."
             )
         return {name: _quantize(features[name], self.inputs[name]) for name in self.inputs}
+
+
+def _specs(details: Mapping[str, Mapping[str, Any]]) -> dict[str, tf.TensorSpec]:
+    return {
+        name: tf.TensorSpec(
+            [None if size < 0 else int(size) for size in detail["shape_signature"]],
+            tf.float32 if _is_quantized(detail) else detail["dtype"],
+        )
+        for name, detail in details.items()
+    }
 
 
 def _quantize(values: Any, detail: Mapping[str, Any]) -> np.ndarray:

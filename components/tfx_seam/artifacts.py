@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tfx.components.util import model_utils
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
@@ -79,3 +80,15 @@ def set_custom_properties(artifact: Any, properties: Mapping[str, str | int | fl
     }
     for name, value in properties.items():
         setters[type(value)](name, value)
+
+
+def mark_infra_blessing(blessing: Any, blessed: bool) -> None:
+    """Blesses a model, or does not, as the stock InfraValidator writes it: property and file."""
+    from tfx.components.infra_validator import executor
+
+    (executor._mark_blessed if blessed else executor._mark_not_blessed)(blessing)
+
+
+def is_infra_blessed(blessings: list[Any]) -> bool:
+    """Returns whether the one InfraBlessing of an input blesses its model."""
+    return model_utils.is_infra_validated(artifact_utils.get_single_instance(blessings))

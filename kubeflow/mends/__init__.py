@@ -18,6 +18,7 @@ from tfx_shrink.kubeflow.mends.parameters import (
     pass_parameters_into_the_dag,
     type_values_as_their_producers,
 )
+from tfx_shrink.kubeflow.mends.reports import show_reports
 
 MENDS = (
     never_cache_files,
@@ -27,6 +28,7 @@ MENDS = (
     read_conditions_from_inputs,
     pass_parameters_into_the_dag,
     give_containers_local_paths,
+    show_reports,
     name_tasks_for_argo,
 )
 

@@ -29,6 +29,9 @@ DISTILLER: Mapping[str, Any] = MappingProxyType(
 PRUNER: Mapping[str, Any] = MappingProxyType(
     {"target_sparsity": 0.5, "label_key": LABEL, "epochs": 15}
 )
+EFFICIENCY_VALIDATOR: Mapping[str, Any] = MappingProxyType(
+    {"min_size_ratio": 20.0, "min_speedup": 2.0, "max_quality_drop": 0.03, "label_key": LABEL}
+)
 
 
 def create_digits_pipeline(
@@ -39,6 +42,7 @@ def create_digits_pipeline(
     max_drop: float = 0.01,
     distiller: Mapping[str, Any] | None = DISTILLER,
     pruner: Mapping[str, Any] | None = PRUNER,
+    efficiency_validator: Mapping[str, Any] | None = EFFICIENCY_VALIDATOR,
     evaluate_float: bool = False,
     data: str | None = None,
     pipeline_root: str | None = None,
@@ -54,6 +58,7 @@ def create_digits_pipeline(
         0.01.
       distiller: See `create_pipeline`. Defaults to `DISTILLER`.
       pruner: See `create_pipeline`. Defaults to `PRUNER`.
+      efficiency_validator: See `create_pipeline`. Defaults to `EFFICIENCY_VALIDATOR`.
       evaluate_float: See `create_pipeline`. Defaults to False.
       data: Directory of `digits.csv`. Defaults to `root/data`.
       pipeline_root: Where artifacts go on a cluster, which keeps metadata itself. Defaults to
@@ -74,6 +79,7 @@ def create_digits_pipeline(
         pruner=pruner,
         quantizer={"scheme": "int8"},
         evaluator={"eval_config": _eval_config(min_accuracy, max_drop)},
+        efficiency_validator=efficiency_validator,
         pusher={"push_destination": push_to, "model_name": NAME},
         evaluate_float=evaluate_float,
         metadata_connection_config=None if pipeline_root else metadata_connection(root),

@@ -53,6 +53,7 @@ def test_every_task_succeeds_and_the_model_is_published(ran):
             "pruner",
             "quantizer",
             "evaluator",
+            "efficiencyvalidator",
             "bucketpusher",
         )
     ]
@@ -61,6 +62,15 @@ def test_every_task_succeeds_and_the_model_is_published(ran):
     assert (published / "model.tflite").is_file()
     techniques = [step["technique"] for step in lineage.read(str(published))]
     assert techniques == ["distill", "prune", "quantize"]
+
+
+@pytest.mark.timeout(3600)
+def test_the_report_is_a_page_that_the_user_interface_shows(ran):
+    root, done, _ = ran
+    (task,) = (task for task in done["tasks"] if task["name"] == "efficiencyvalidator")
+    page = task["artifacts"]["report_html"]
+    stored = root / "digits-run" / "store" / page["uri"].replace("://", "/")
+    assert stored.read_text().startswith("<!DOCTYPE html>")
 
 
 @pytest.mark.timeout(3600)

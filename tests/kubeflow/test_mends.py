@@ -21,6 +21,7 @@ from tfx_shrink.kubeflow.mends.parameters import (
     pass_parameters_into_the_dag,
     type_values_as_their_producers,
 )
+from tfx_shrink.kubeflow.mends.reports import show_reports
 
 COUNTED = {
     "artifacts": {"count": {"summary": {"uri": "minio://b/s", "metadata": {"enough": 1.0}}}},
@@ -153,3 +154,14 @@ def test_containers_get_paths_that_they_can_open(monkeypatch):
     ]
     spec = pipelines.compile_spec(pipelines.shell("true"), monkeypatch, give_containers_local_paths)
     assert command(spec)[3:] == ["minio://b/in", "minio://b/out"]
+
+
+def test_a_report_has_an_output_that_the_user_interface_shows(monkeypatch):
+    def outputs(*without):
+        spec = pipelines.compile_spec(pipelines.digits(), monkeypatch, *without)
+        _, component = pipelines.task_of(spec, "efficiencyvalidator")
+        return component["outputDefinitions"]["artifacts"]
+
+    html = {"schemaTitle": "system.HTML", "schemaVersion": "0.0.1"}
+    assert outputs()["report_html"] == {"artifactType": html}
+    assert outputs(show_reports).keys() == {"blessing", "report"}

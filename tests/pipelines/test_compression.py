@@ -29,8 +29,10 @@ ALL = {
     "transform": {"preprocessing_fn": "somewhere.preprocessing_fn"},
     "quantizer": {"scheme": "int8"},
     "evaluator": {"eval_config": tfma.EvalConfig()},
+    "efficiency_validator": {"min_size_ratio": 2.0},
     "pusher": {"push_destination": "file:///bucket", "model_name": "m"},
 }
+FLOAT = {**ALL, "quantizer": None, "efficiency_validator": None}
 
 
 def test_all_stages_are_wired_in_order():
@@ -44,6 +46,7 @@ def test_all_stages_are_wired_in_order():
         "Trainer",
         "Quantizer",
         "Evaluator",
+        "EfficiencyValidator",
         "BucketPusher",
     ]
     quantized = found["Quantizer"].outputs["model"]
@@ -52,6 +55,21 @@ def test_all_stages_are_wired_in_order():
     assert found["Evaluator"].inputs["baseline_model"] is trained
     assert found["BucketPusher"].inputs["model"] is quantized
     assert found["BucketPusher"].inputs["model_blessing"] is found["Evaluator"].outputs["blessing"]
+    validator = found["EfficiencyValidator"]
+    assert validator.inputs["model"] is quantized
+    assert validator.inputs["baseline_model"] is trained
+    assert validator.inputs["evaluation"] is found["Evaluator"].outputs["evaluation"]
+    assert found["BucketPusher"].inputs["infra_blessing"] is validator.outputs["blessing"]
+
+
+def test_the_validator_sees_the_stages_between_but_not_the_last_one_twice():
+    student = {"module_path": "somewhere.student", "label_key": "label"}
+    found = nodes(**ALL, distiller=student, pruner={"target_sparsity": 0.8, "label_key": "label"})
+    inputs = found["EfficiencyValidator"].inputs
+    assert inputs["distilled_model"] is found["Distiller"].outputs["model"]
+    assert inputs["pruned_model"] is found["Pruner"].outputs["model"]
+    found = nodes(**{**ALL, "quantizer": None}, distiller=student)
+    assert "distilled_model" not in found["EfficiencyValidator"].inputs
 
 
 def test_a_pruner_stands_before_the_quantizer_and_the_float_model_stays_the_baseline():
@@ -100,7 +118,7 @@ def test_stages_can_be_left_out():
 
 
 def test_without_compression_the_float_model_is_judged_and_pushed():
-    found = nodes(**{**ALL, "quantizer": None})
+    found = nodes(**FLOAT)
     trained = found["Trainer"].outputs["model"]
     assert found["Evaluator"].inputs["model"] is trained
     assert "baseline_model" not in found["Evaluator"].inputs
@@ -108,7 +126,7 @@ def test_without_compression_the_float_model_is_judged_and_pushed():
 
 
 def test_float_gate_without_compression_judges_once_and_blesses_the_push():
-    found = nodes(**{**ALL, "quantizer": None}, evaluate_float=True)
+    found = nodes(**FLOAT, evaluate_float=True)
     assert "Evaluator" not in found
     blessing = found["FloatEvaluator"].outputs["blessing"]
     assert found["BucketPusher"].inputs["model_blessing"] is blessing
@@ -121,5 +139,9 @@ def test_bad_stages_are_refused_when_the_pipeline_is_made():
         nodes(**ALL, pruner={"target_sparsity": 80})
     with pytest.raises(ParameterError, match="There is no student"):
         nodes(**ALL, distiller={"label_key": "label"})
+    with pytest.raises(ParameterError, match="No threshold is given"):
+        nodes(**{**ALL, "efficiency_validator": {}})
+    with pytest.raises(ParameterError, match="Received: no distiller, pruner or quantizer"):
+        nodes(**{**ALL, "quantizer": None})
     with pytest.raises(ValueError, match="`evaluate_float=True` needs"):
         nodes(evaluate_float=True)

@@ -1,5 +1,6 @@
 """The main job, whole: real digits through TFX's own runners."""
 
+import json
 import os
 
 import pytest
@@ -52,6 +53,19 @@ def test_main_job_publishes_a_student_sixty_times_smaller_and_as_good_as_its_tea
     assert techniques == ["distill", "prune", "quantize"]
     step = lineage.read(published)[0]
     assert step["parameters_of"]["student"] <= step["parameters_of"]["teacher"] / 20
+
+
+def test_the_report_shows_every_stage_of_the_run(first):
+    with open(first.verdict.report) as file:
+        assert file.read().startswith("<!DOCTYPE html>")
+    with open(os.path.join(os.path.dirname(first.verdict.report), "report.json")) as file:
+        facts = json.load(file)
+    names = [stage["name"] for stage in facts["stages"]]
+    assert names == ["baseline", "distilled", "pruned", "model"]
+    assert facts["blessed"], facts["checks"]
+    assert facts["notes"] == []
+    assert all(stage["quality"] and stage["timings"] for stage in facts["stages"])
+    assert {metric["metric"] for metric in facts["evaluation"]} >= {"example_count"}
 
 
 def test_published_file_loads_in_a_plain_interpreter(first, root):

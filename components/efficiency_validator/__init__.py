@@ -1,0 +1,1 @@
+"""EfficiencyValidator: blesses size, speed and quality, and shows them."""

@@ -1,0 +1,69 @@
+"""Whether one model is faster than another, by more than two copies of one model differ."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+_Z_95 = 1.959963984540054
+# Two loads of one file differ by a few percent for as long as they live: where their weights lie
+# in memory decides. Two copies are too few to know how far, so this much is always allowed for.
+_RESOLUTION = 0.05
+_FLOORS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Speedup:
+    """How many times as fast a model is as another.
+
+    Attributes:
+      value: The other's time over its own, the median over rounds.
+      low: Lower bound of its 95 % interval, widened by what the machine cannot tell.
+      high: Upper bound of it.
+      floor: By how much two copies of one model differed in the same rounds, as a share; the larger
+        of both models' shares.
+    """
+
+    value: float
+    low: float
+    high: float
+    floor: float
+
+
+def compare_times(other: np.ndarray, own: np.ndarray) -> Speedup:
+    """Compares two models' times, of two copies each, that were sampled in the same rounds.
+
+    A difference counts where the interval leaves 1 out. Its half width is that of the median over
+    the rounds, plus the larger of 5 % and three times the noise floor.
+
+    Args:
+      other: `[2, rounds]`, times of what is compared with; any unit.
+      own: `[2, rounds]`, the model's own, in the same unit.
+
+    Returns:
+      The speedup.
+    """
+    other, own = np.log(other), np.log(own)
+    by_round = np.sort(other.mean(axis=0) - own.mean(axis=0))
+    floor = max(abs(float(np.median(times[0] - times[1]))) for times in (other, own))
+    unknown = max(_FLOORS * floor, math.log(1 + _RESOLUTION))
+    first, last = _median_ranks(len(by_round))
+    return Speedup(
+        value=math.exp(np.median(by_round)),
+        low=math.exp(by_round[first] - unknown),
+        high=math.exp(by_round[last] + unknown),
+        floor=math.exp(floor) - 1,
+    )
+
+
+def spread_of(copies: np.ndarray) -> float:
+    """Returns the share by which a time of `[2, rounds]` may be off; see `compare_times`."""
+    first, second = np.log(copies)
+    floor = abs(float(np.median(first - second)))
+    return math.exp(max(_FLOORS * floor, math.log(1 + _RESOLUTION))) - 1
+
+
+def _median_ranks(count: int) -> tuple[int, int]:
+    """The ranks between which the median lies with 95 % confidence (Conover 1999, section 3.2)."""
+    half = _Z_95 * math.sqrt(count) / 2
+    return max(0, math.floor(count / 2 - half) - 1), min(count - 1, math.ceil(count / 2 + half))

@@ -1,0 +1,1 @@
+"""CompressionReport: one HTML file that shows what compressing a model saved and cost."""

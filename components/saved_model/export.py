@@ -1,0 +1,35 @@
+"""One function of a loaded model as a SavedModel of its own."""
+
+import tensorflow as tf
+
+from tfx_shrink.saved_model.functions import ServedFunction
+
+SIGNATURE = "serving_default"
+
+
+def export_function(function: ServedFunction, out_dir: str) -> dict[str, str]:
+    """Saves a function as the one signature `serving_default`.
+
+    Args:
+      function: The function; its model must still be loaded.
+      out_dir: Directory to write.
+
+    Returns:
+      The function's input names by the names that the signature gives them: feature names need not
+      be names that TensorFlow can give to a tensor.
+    """
+    names = {f"input_{number}": name for number, name in enumerate(function.inputs)}
+    specs = {
+        key: tf.TensorSpec(function.inputs[name].shape, function.inputs[name].dtype, name=key)
+        for key, name in names.items()
+    }
+    module = tf.Module()
+    module.weights = list(function.concrete.variables)
+    module.served = tf.function(
+        lambda **tensors: function.call({names[key]: value for key, value in tensors.items()}),
+        autograph=False,
+    )
+    tf.saved_model.save(
+        module, out_dir, signatures={SIGNATURE: module.served.get_concrete_function(**specs)}
+    )
+    return names
