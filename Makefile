@@ -14,9 +14,9 @@ STAMP := .venv/.setup-done
 
 MATRIX := tests/e2e/test_quantizer_matrix.py tests/e2e/test_quantized_evaluation.py
 
-.PHONY: setup demo test tools test-tools test-histories e2e-quantizer e2e-kubeflow e2e-flink e2e-serving image \
+.PHONY: setup demo test tools test-tools test-histories e2e-quantizer e2e-efficiency e2e-kubeflow e2e-flink e2e-serving image \
   benchmark-quantizer benchmark-pruner benchmark-distiller benchmark-bucket-pusher benchmark-pull \
-  check format lock wheel-check clean help
+  check docs format lock wheel-check clean help
 
 setup: $(STAMP) ## Make .venv from the lock; does nothing when it is up to date
 
@@ -32,6 +32,9 @@ test: setup ## Run the tests, two files at a time; PYTEST_ARGS are passed on
 
 e2e-quantizer: setup ## Run every kind of model by every scheme (15 minutes); PYTEST_ARGS too
 	$(BIN)/python -m pytest $(MATRIX) -m '' $(PYTEST_ARGS)
+
+e2e-efficiency: setup ## Tell int8 from float, and no file from itself, in 50 runs (15 minutes)
+	TFX_SHRINK_SPEED_RUNS=50 $(BIN)/python -m pytest tests/efficiency_validator/test_speed_is_told.py
 
 e2e-kubeflow: setup ## Run the compiled digits pipeline as Kubeflow would (5 minutes); PYTEST_ARGS too
 	$(BIN)/python -m pytest tests/e2e/test_kubeflow_digits.py -m '' $(PYTEST_ARGS)
@@ -59,6 +62,10 @@ check: setup ## Lint, check the format, the types and the import contract
 	$(BIN)/ruff format --check .
 	bash scripts/in_tree.sh mypy
 	bash scripts/in_tree.sh lint-imports
+
+docs: setup ## Build the documentation into build/site
+	NO_MKDOCS_2_WARNING=1 bash scripts/in_tree.sh mkdocs build --quiet
+	@echo "build/site/index.html"
 
 format: setup ## Format the code and apply safe lint fixes
 	$(BIN)/ruff check --fix .
