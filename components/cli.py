@@ -40,7 +40,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-@main.command()
+@main.command(epilog="Example: tfx-shrink run digits --root build/demo")
 @click.argument("pipeline", type=click.Choice(["digits"]))
 @click.option("--root", required=True, help="Directory of data, artifacts, metadata and logs.")
 @click.option("--push-to", help="Root of the bucket. Default: file://ROOT/bucket.")
@@ -65,7 +65,7 @@ def run(pipeline: str, root: str, push_to: str | None, runner: str, as_json: boo
         raise click.ClickException(done.verdict.reason)
 
 
-@main.command()
+@main.command(epilog="Example: tfx-shrink inspect model")
 @click.argument("model_dir")
 @json_option
 def inspect(model_dir: str, as_json: bool) -> None:

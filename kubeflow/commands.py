@@ -18,7 +18,7 @@ _parameter_option = click.option(
 )
 
 
-@click.command("compile")
+@click.command("compile", epilog="Example: tfx-shrink compile digits --output digits.yaml")
 @click.argument("pipeline")
 @click.option("--output", required=True, help="The .yaml file to write.")
 @click.option("--image", help="What the containers run. Default: tfx-shrink:VERSION.")
@@ -59,7 +59,7 @@ def compile_pipeline(
     click.echo(f"compiled: {runner.run(made)}")
 
 
-@click.command("run-compiled")
+@click.command("run-compiled", epilog="Example: tfx-shrink run-compiled digits.yaml --subprocess")
 @click.argument("file")
 @click.option("--image", help="Takes the place of the compiled images.")
 @click.option("--subprocess", "as_processes", is_flag=True, help="No containers: plain processes.")
@@ -94,7 +94,9 @@ def run_compiled(
         click.echo(done.said or "every task succeeded; nothing in the pipeline pushes")
 
 
-@click.command()
+@click.command(
+    epilog="Example: tfx-shrink submit digits.yaml --endpoint http://localhost:8888 --wait"
+)
 @click.argument("file")
 @click.option("--endpoint", help="URL of the API server. Default: $KF_PIPELINES_ENDPOINT.")
 @click.option("--namespace", help="The user's, where Kubeflow has several.")

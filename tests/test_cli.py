@@ -2,10 +2,15 @@
 
 import json
 import os
+import re
+import shlex
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
 from support import models, rows
+from support.command_lines import parse
 
 from tfx_shrink.cli import main
 from tfx_shrink.version import __version__
@@ -264,3 +269,32 @@ def test_distill_refuses_in_one_line(saved, labelled, tmp_path):
         said = invoke("distill", saved("keras"), out, "--examples", labelled, *options)
         assert_refused(said, words)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("name", sorted(main.commands))
+def test_every_command_shows_an_example_that_it_takes(name):
+    examples = re.findall(r"tfx-shrink (.+)", main.commands[name].epilog)
+    assert examples
+    for example in examples:
+        assert example.split()[0] == name
+        parse(shlex.split(example))
+
+
+def test_shells_complete_commands_and_options():
+    def complete(words):
+        done = subprocess.run(
+            [os.path.join(os.path.dirname(sys.executable), "tfx-shrink")],
+            env={
+                **os.environ,
+                "_TFX_SHRINK_COMPLETE": "bash_complete",
+                "COMP_WORDS": f"tfx-shrink {words}",
+                "COMP_CWORD": str(len(words.split())),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout
+
+    assert "plain,quantize" in complete("quan")
+    assert "plain,--scheme" in complete("quantize --sch")

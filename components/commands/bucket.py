@@ -25,7 +25,7 @@ _settle = click.option(
 )
 
 
-@click.command()
+@click.command(epilog="Example: tfx-shrink push model_int8 s3://models/prod --model-name digits")
 @click.argument("model_dir")
 @_bucket
 @click.option("--mode", default="latest", show_default=True, help="Or pinned, by models.config.")
@@ -73,7 +73,7 @@ def push(
     click.echo(f"{word}: {done.url} ({done.bytes:,} bytes)")
 
 
-@click.command()
+@click.command(epilog="Example: tfx-shrink versions s3://models/prod --model-name digits")
 @_bucket
 def versions(url: str, model_name: str, as_json: bool) -> None:
     """List the versions of a model below URL, the highest first."""
@@ -98,7 +98,9 @@ def versions(url: str, model_name: str, as_json: bool) -> None:
     _table(("version", "state", "bytes", "files", "labels", "digest", "published (UTC)"), rows)
 
 
-@click.command()
+@click.command(
+    epilog="Example: tfx-shrink verify s3://models/prod --model-name digits --version 7",
+)
 @_bucket
 @click.option("--version", type=int, help="Default: those that servers load.")
 def verify(url: str, model_name: str, as_json: bool, version: int | None) -> None:
@@ -118,7 +120,10 @@ def verify(url: str, model_name: str, as_json: bool, version: int | None) -> Non
         raise click.exceptions.Exit(1)
 
 
-@click.command()
+@click.command(
+    epilog="Example: tfx-shrink promote s3://models/prod --model-name digits"
+    " --watch http://prometheus:9090",
+)
 @_bucket
 @click.option("--address", help="First wait until TensorFlow Serving there serves the canary.")
 @click.option("--timeout-seconds", default=600.0, show_default=True, help="When to give up.")
@@ -191,7 +196,7 @@ def _print_labels(labels: dict[str, int], as_json: bool) -> None:
     _table(("label", "version"), [(label, str(number)) for label, number in sorted(labels.items())])
 
 
-@click.command()
+@click.command(epilog="Example: tfx-shrink rollback s3://models/prod --model-name digits")
 @_bucket
 @click.option("--version", type=int, help="Default: what was served before.")
 @_settle
@@ -208,7 +213,9 @@ def rollback(
     click.echo(f"served: {done.url}")
 
 
-@click.command()
+@click.command(
+    epilog="Example: tfx-shrink retain s3://models/prod --model-name digits --keep 3 --dry-run"
+)
 @_bucket
 @click.option("--keep", type=int, required=True, help="How many of the highest versions stay.")
 @click.option("--dry-run", is_flag=True, help="Say only what would be removed.")

@@ -9,7 +9,10 @@ from tfx_shrink.commands.output import json_option, print_json, quietly
 from tfx_shrink.errors import ParameterError
 
 
-@click.command()
+@click.command(
+    epilog="Example: tfx-shrink distill teacher student --module-path digits.student"
+    " --label-key label --examples 'Split-train/*'",
+)
 @click.argument("teacher_dir")
 @click.argument("out")
 @click.option("--module-path", help="Module with student_fn, input_fn or signatures_fn.")

@@ -8,7 +8,10 @@ import click
 from tfx_shrink.commands.output import json_option, print_json, quietly
 
 
-@click.command()
+@click.command(
+    epilog="Example: tfx-shrink prune model sparse --target-sparsity 0.8"
+    " --label-key label --examples 'Split-train/*'",
+)
 @click.argument("model_dir")
 @click.argument("out")
 @click.option("--target-sparsity", type=float, help="Share of zeros; channel: of channels to go.")

@@ -11,7 +11,9 @@ from tfx_shrink.errors import ParameterError
 _SEARCH_OPTIONS = ("label_key", "metric", "max_drop", "drop_type", "ladder", "output_name")
 
 
-@click.command()
+@click.command(
+    epilog="Example: tfx-shrink quantize model model_int8 --scheme int8 --examples 'Split-train/*'"
+)
 @click.argument("model_dir")
 @click.argument("out")
 @click.option("--scheme", required=True, help="Such as int8, weight_int8 or auto.")

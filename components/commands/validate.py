@@ -44,7 +44,10 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return add
 
 
-@click.command()
+@click.command(
+    epilog="Example: tfx-shrink validate model_int8 model report --min-size-ratio 3"
+    " --examples 'Split-eval/*'",
+)
 @click.argument("model_dir")
 @click.argument("baseline_dir")
 @click.argument("out")
@@ -77,7 +80,10 @@ def validate(model_dir: str, baseline_dir: str, out: str, as_json: bool, **optio
         raise click.ClickException("not blessed: " + "; ".join(found.reasons))
 
 
-@click.command()
+@click.command(
+    epilog="Example: tfx-shrink report model_int8 model report --label-key label"
+    " --examples 'Split-eval/*'",
+)
 @click.argument("model_dir")
 @click.argument("baseline_dir")
 @click.argument("out")

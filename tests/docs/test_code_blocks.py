@@ -5,17 +5,16 @@ A command is parsed by the command line itself and not run: its servers and buck
 
 import importlib
 import re
-import shlex
 import sys
 from pathlib import Path
 
 import pytest
 import tensorflow_model_analysis as tfma
 from support import models, rows
+from support.command_lines import command_lines, parse
 from tfx import v1 as tfx
 
 from tfx_shrink import BucketPusher, lineage
-from tfx_shrink.cli import main
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = [
@@ -112,26 +111,10 @@ def test_every_block_is_of_a_kind_that_is_looked_at(page):
     assert found <= LANGUAGES
 
 
-def command_lines(code):
-    """Words of each command; optional parts are given, of alternatives the first."""
-    for line in code.replace("\\\n", " ").splitlines():
-        words = shlex.split(line, comments=True)
-        words = [word.strip("[]").split("|")[0] for word in words]
-        if words := [word for word in words if word not in ("", "…")]:
-            while re.fullmatch(r"[A-Z_]+=.*", words[0]):
-                words.pop(0)
-            if words and words[0] not in ("export", "cd"):
-                yield words
-
-
 def check(words):
     program, *rest = words
     if program == "tfx-shrink":
-        context = main.make_context(program, rest)
-        name, command, rest = main.resolve_command(
-            context, [*context.protected_args, *context.args]
-        )
-        command.make_context(name, rest, parent=context)
+        parse(rest)
     elif program == "make":
         targets = re.findall(r"^([a-z0-9-]+):", (PROJECT / "Makefile").read_text(), re.M)
         for word in rest:

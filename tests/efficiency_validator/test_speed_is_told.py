@@ -3,6 +3,7 @@
 `make e2e-efficiency` runs it 50 times, each in a process of its own.
 """
 
+import itertools
 import os
 
 import numpy as np
@@ -28,7 +29,7 @@ def saved(tmp_path_factory):
     sizes = [models.WIDTH, 2048, 2048, models.CLASSES]
     layers = [
         tf.Variable(random.randn(*shape).astype(np.float32) / np.sqrt(shape[0]))
-        for shape in zip(sizes, sizes[1:], strict=False)
+        for shape in itertools.pairwise(sizes)
     ]
 
     def call(x):
