@@ -94,9 +94,7 @@ def run_compiled(
         click.echo(done.said or "every task succeeded; nothing in the pipeline pushes")
 
 
-@click.command(
-    epilog="Example: tfx-shrink submit digits.yaml --endpoint http://localhost:8888 --wait"
-)
+@click.command(epilog="Example: tfx-shrink submit digits.yaml --endpoint http://localhost:8888")
 @click.argument("file")
 @click.option("--endpoint", help="URL of the API server. Default: $KF_PIPELINES_ENDPOINT.")
 @click.option("--namespace", help="The user's, where Kubeflow has several.")
