@@ -4,6 +4,7 @@ SHELL := /bin/bash
 ROOT ?= build/demo
 PYTEST_ARGS ?=
 LOCK_ARGS ?=
+QUICK ?=
 export IMAGE ?=
 export BASE_IMAGE ?=
 export OUT ?=
@@ -15,7 +16,7 @@ STAMP := .venv/.setup-done
 MATRIX := tests/e2e/test_quantizer_matrix.py tests/e2e/test_quantized_evaluation.py
 
 .PHONY: setup demo test tools test-tools test-histories e2e-quantizer e2e-efficiency e2e-kubeflow e2e-flink e2e-serving image \
-  benchmark-quantizer benchmark-pruner benchmark-distiller benchmark-bucket-pusher benchmark-pull \
+  benchmark benchmark-quantizer benchmark-pruner benchmark-distiller benchmark-bucket-pusher benchmark-pull \
   check docs format lock wheel-check clean help
 
 setup: $(STAMP) ## Make .venv from the lock; does nothing when it is up to date
@@ -70,6 +71,9 @@ docs: setup ## Build the documentation into build/site
 format: setup ## Format the code and apply safe lint fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+benchmark: setup ## Measure every recipe on every model (hours; QUICK=1: 5 minutes); goes on where it was
+	$(BIN)/python benchmarks/table.py $(if $(QUICK),--quick)
 
 benchmark-quantizer: setup ## Measure what every scheme saves and costs (15 minutes)
 	$(BIN)/python benchmarks/quantizer.py

@@ -31,6 +31,7 @@ import tensorflow as tf
 from component_time import report_component_time
 from digits import TEST_ROWS, digits, make_signatures
 from examples import write_rows
+from table_models import build_mlp
 from tables import print_table
 from tensorflow.core.protobuf import saved_model_pb2
 
@@ -92,20 +93,6 @@ class Trained:
     size: ModelSize
     results: dict[str, Result]
     refused: dict[str, str]
-
-
-def build_mlp():
-    """Returns a network one of whose weights is larger than TensorFlow folds constants."""
-    import tf_keras
-
-    image = tf_keras.Input((SIDE, SIDE, 1), name=IMAGE)
-    x = tf_keras.layers.Flatten()(image)
-    for _ in range(2):
-        x = tf_keras.layers.Dropout(0.2)(tf_keras.layers.Dense(2048, activation="relu")(x))
-    x = tf_keras.layers.Dense(10, activation="softmax", name=PROBABILITIES)(x)
-    model = tf_keras.Model({IMAGE: image}, x)
-    model.compile("adam", "sparse_categorical_crossentropy")
-    return model
 
 
 def train(kind: str, seed: int, model_dir: str) -> None:
