@@ -103,6 +103,7 @@ setup(
         "prometheus-client>=0.21,<1",
         "pygal>=3,<4",
         "pyyaml>=6,<7",
+        "scipy>=1.7,<2",
         "tensorflow>=2.16.2,<2.17",
         "tensorflow-model-analysis>=0.47,<0.48",
         "tensorflow-model-optimization>=0.8.1,<0.9",

@@ -33,7 +33,7 @@ from tfx_shrink.examples.files import read_rows
 from tfx_shrink.examples.sample import Sample
 from tfx_shrink.measure.child import run_child
 from tfx_shrink.measure.machine import describe_machine
-from tfx_shrink.measure.timing import measure_timings
+from tfx_shrink.measure.timing import run_models
 
 HERE = Path(__file__).resolve().parent
 SEEDS, QUICK_SEEDS = (1, 2, 3), (1,)
@@ -135,7 +135,7 @@ def time_models(plan: Plan, model: str, recipes: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for group in groups.values():
         ordered = dict(sorted(group.items(), key=lambda item: item[0] not in _BASELINES))
-        for size, by_recipe in measure_timings(
+        for size, by_recipe in run_models(
             ordered,
             rows,
             batch_sizes=BATCHES,
@@ -143,7 +143,7 @@ def time_models(plan: Plan, model: str, recipes: list[str]) -> dict[str, Any]:
             rounds=ROUNDS,
             seed=0,
             time_limit=_CELL_SECONDS,
-        ).items():
+        ).timings.items():
             for recipe, timing in by_recipe.items():
                 found.setdefault(recipe, {})[size] = dataclasses.asdict(timing)
     record.write_text(json.dumps(found))

@@ -18,8 +18,9 @@ import tensorflow as tf
 from table_models import data_of, train
 from table_recipes import RECIPES
 
-from tfx_shrink.efficiency_validator.opened import ask, open_model, same_question
+from tfx_shrink.efficiency_validator.opened import open_model, same_question
 from tfx_shrink.errors import ShrinkError
+from tfx_shrink.examples.batches import run_in_batches
 from tfx_shrink.examples.files import read_rows
 from tfx_shrink.examples.sample import Sample
 from tfx_shrink.measure.metrics import correct
@@ -46,7 +47,8 @@ def make(model: str, seed: int, root: str, recipe: str, out: str) -> dict:
         question = same_question(
             open_model(out), open_model(base), sample, transform_graph=data.graph, schema=None
         )
-        (scores,) = ask(question.model, question.rows).values()
+        read = {name: question.rows[name] for name in question.model.inputs}
+        (scores,) = run_in_batches(question.model.call_arrays, read, question.model.inputs).values()
         labels = np.load(os.path.join(data.root, "labels.npy"))
         found["right"] = "".join("01"[int(right)] for right in correct(scores, labels))
     return found

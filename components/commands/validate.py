@@ -58,7 +58,8 @@ def validate(model_dir: str, baseline_dir: str, out: str, as_json: bool, **optio
 
     The report goes to OUT, a new directory. At least one threshold is needed.
     """
-    from tfx_shrink.efficiency_validator.settings import require_any
+    from tfx_shrink.efficiency_validator.settings import Thresholds
+    from tfx_shrink.efficiency_validator.validate import validate as run_validate
 
     names = (
         *("max_bytes", "min_size_ratio", "min_speedup", "min_sparsity"),
@@ -66,8 +67,15 @@ def validate(model_dir: str, baseline_dir: str, out: str, as_json: bool, **optio
     )
     thresholds = {name: options.pop(name) for name in names}
     thresholds["max_latency_ms"] = _limits(options.pop("max_latency_ms"))
-    require_any(thresholds)
-    found = _run(model_dir, baseline_dir, out, thresholds, options)
+    found = quietly(
+        lambda: run_validate(
+            model_dir,
+            baseline_dir,
+            out,
+            thresholds=Thresholds(**thresholds),
+            **_measured(options),
+        )
+    )
     if as_json:
         print_json({**dataclasses.asdict(found), "reasons": found.reasons})
     else:
@@ -90,27 +98,19 @@ def validate(model_dir: str, baseline_dir: str, out: str, as_json: bool, **optio
 @_options(*_SETTINGS)
 def report(model_dir: str, baseline_dir: str, out: str, **options: Any) -> None:
     """Show the model in MODEL_DIR beside BASELINE_DIR: an HTML page and its JSON, in OUT."""
-    click.echo(_run(model_dir, baseline_dir, out, {}, options).report)
+    from tfx_shrink.efficiency_validator.validate import describe
+
+    click.echo(quietly(lambda: describe(model_dir, baseline_dir, out, **_measured(options))))
 
 
-def _run(
-    model_dir: str, baseline_dir: str, out: str, thresholds: dict[str, Any], options: dict[str, Any]
-) -> Any:
-    from tfx_shrink.efficiency_validator.settings import Thresholds
-    from tfx_shrink.efficiency_validator.validate import validate as run_validate
-
+def _measured(options: dict[str, Any]) -> dict[str, Any]:
+    """Options as parameters."""
     sizes = options.pop("batch_sizes").split(",")
-    return quietly(
-        lambda: run_validate(
-            model_dir,
-            baseline_dir,
-            out,
-            thresholds=Thresholds(**thresholds),
-            batch_sizes=tuple(int(size) if size.isdigit() else 0 for size in sizes),
-            slice_keys=options.pop("slice_key"),
-            **options,
-        )
-    )
+    return {
+        "batch_sizes": tuple(int(size) if size.isdigit() else 0 for size in sizes),
+        "slice_keys": options.pop("slice_key"),
+        **options,
+    }
 
 
 def _limits(texts: tuple[str, ...]) -> dict[str, float] | None:

@@ -95,13 +95,14 @@ def _check_time(
 ) -> Iterator[Check]:
     where = f"at batch size {size}, {settings.threads} thread(s)"
     for percentile, limit in thresholds.latency_limits(size).items():
-        time = getattr(timing, percentile)
+        low, high = timing.bounds[percentile]
+        verdict = _side(low, high, limit)
         yield Check(
             f"max_latency_ms {percentile}",
-            _side(time * (1 - timing.spread), time * (1 + timing.spread), limit),
+            verdict,
             f"at most {limit:g} ms {where}",
-            f"{time:.3g} ms ± {timing.spread:.0%}",
-            _quieter(settings) if abs(time - limit) <= time * timing.spread else "",
+            f"{getattr(timing, percentile):.3g} ms [{low:.3g}, {high:.3g}]",
+            _quieter(settings) if verdict == NOT_DECIDABLE else "",
         )
     if thresholds.min_speedup is not None and timing.speedup is not None:
         found = timing.speedup
@@ -127,14 +128,19 @@ def _check_share(model: Stage, thresholds: Thresholds) -> Iterator[Check]:
 
 
 def _check_difference(model: Stage, thresholds: Thresholds) -> Iterator[Check]:
-    if thresholds.max_output_difference is not None and model.difference is not None:
-        held = model.difference.max <= thresholds.max_output_difference
-        yield Check(
-            "max_output_difference",
-            MET if held else MISSED,
-            f"at most {thresholds.max_output_difference:g}",
-            f"{model.difference.max:.4g} on {model.difference.rows} rows",
-        )
+    limit = thresholds.max_output_difference
+    if limit is None:
+        return
+    required = f"at most {limit:g}"
+    if model.difference is None:
+        yield Check("max_output_difference", NOT_DECIDABLE, required, "no output holds numbers")
+        return
+    yield Check(
+        "max_output_difference",
+        MET if model.difference.max <= limit else MISSED,
+        required,
+        f"{model.difference.max:.4g} on {model.difference.rows} rows",
+    )
 
 
 def _check_quality(
@@ -155,7 +161,7 @@ def _check_quality(
 
 
 def _side(low: float, high: float, limit: float) -> str:
-    """On which side of an upper limit an interval lies."""
+    """On which side of an upper limit an interval lies; NaN lies on none."""
     if high <= limit:
         return MET
     return MISSED if low > limit else NOT_DECIDABLE
@@ -163,12 +169,12 @@ def _side(low: float, high: float, limit: float) -> str:
 
 def _more_rows(drop: Drop, limit: float) -> str:
     needed = drop.rows_needed(limit)
-    about = "no number of rows would tell" if needed is None else f"about {needed:,} needed"
+    about = "too few to say how many are needed" if needed is None else f"about {needed:,} needed"
     return f"Not decidable with {drop.rows:,} examples, {about}"
 
 
 def _quieter(settings: Settings) -> str:
     return (
         "The threshold lies within what this machine can tell: measure on a quieter one, or with "
-        f"more than rounds={settings.rounds}, or ask for a value further away"
+        f"more than rounds={settings.rounds} (p99 needs most), or ask for a value further away"
     )

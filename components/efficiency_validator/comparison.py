@@ -1,33 +1,30 @@
 """A model beside its baseline, and those in between: sizes, times, outputs and quality."""
 
 import dataclasses
-import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from tfx_shrink.efficiency_validator.opened import (
-    OpenedModel,
-    Question,
-    as_served,
-    ask,
-    open_model,
-    same_question,
-    takes,
+from tfx_shrink.efficiency_validator.opened import Question, open_model
+from tfx_shrink.efficiency_validator.rows import Judged, judge_rows, judged_output
+from tfx_shrink.efficiency_validator.running import (
+    CandidateError,
+    Rows,
+    find_questions,
+    load_all,
+    run_all,
 )
-from tfx_shrink.efficiency_validator.rows import Judged, judge_rows
 from tfx_shrink.efficiency_validator.settings import Settings
-from tfx_shrink.efficiency_validator.stage import Stage, load_alone, weigh
-from tfx_shrink.errors import ModelError, ParameterError, ProofError
-from tfx_shrink.examples.sample import Sample
+from tfx_shrink.efficiency_validator.stage import BASELINE, MODEL, Stage
+from tfx_shrink.errors import ProofError
 from tfx_shrink.measure.difference import Histogram, difference_histogram, output_difference
-from tfx_shrink.measure.quality import Drop, quality, quality_drop
-from tfx_shrink.measure.runtime import ServedModel
-from tfx_shrink.measure.timing import Timing, measure_timings
+from tfx_shrink.measure.metrics import two_classes
+from tfx_shrink.measure.quality import Drop, Quality, quality, quality_drop
+from tfx_shrink.measure.timing import Ran
 
-BASELINE, MODEL = "baseline", "model"
+Answers = Mapping[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Comparison:
         slice.
       histogram: How the differences of the outputs are spread; None where there are none.
       failure: What the model could not do; empty if it runs.
-      notes: What could not be measured of those in between, and why.
+      notes: What could not be measured of those in between, and why; how texts differ.
     """
 
     stages: dict[str, Stage]
@@ -74,22 +71,19 @@ def compare(
     model_dir: str,
     baseline_dir: str,
     between: Mapping[str, str],
-    sample: Sample,
+    rows: Rows,
     settings: Settings,
-    *,
-    transform_graph: str | None,
-    schema: str | None,
 ) -> Comparison:
     """Measures a model, its baseline, and those in between.
+
+    Models are run in other processes only: one that crashes ends none of this one.
 
     Args:
       model_dir: The model.
       baseline_dir: The baseline.
       between: Those in between by name, in their order.
-      sample: Rows to compare on.
+      rows: Rows to compare on.
       settings: How to measure.
-      transform_graph: Transform's output directory, or None.
-      schema: The rows' schema file, or None.
 
     Returns:
       What was measured; what is wrong with the model itself is its `failure`.
@@ -97,164 +91,102 @@ def compare(
     Raises:
       ModelError: The baseline does not run, or reads other features.
       ExamplesError: The rows lack what they read, or the label.
-      ParameterError: A batch size, or the output, is none of the models'.
+      ParameterError: The baseline does not take a batch size, or has no such output.
     """
     dirs = {BASELINE: baseline_dir, **between, MODEL: model_dir}
+    # First, since it costs nothing.
+    judged = judge_rows(
+        rows.sample, settings, transform_graph=rows.transform_graph, schema=rows.schema
+    )
     stages: dict[str, Stage] = {}
     notes: list[str] = []
     with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as work:
-        for name in sorted(dirs, key=lambda name: name != MODEL):
-            directory = dirs[name]
-            try:
-                # First, since a damaged file may end the process that reads it.
-                loading = load_alone(
-                    directory, os.path.join(work, f"load-{name}"), settings.time_limit
-                )
-                stage = weigh(name, directory, strip=name == BASELINE)
-            except ModelError as error:
-                if name == BASELINE:
-                    raise
-                if name == MODEL:
-                    return Comparison(stages, failure=str(error), notes=notes)
-                notes.append(f"{name}: {error}")
-                continue
-            stages[name] = stage.with_(loading=loading)
-        stages = {name: stages[name] for name in dirs if name in stages}
-        opened = {name: open_model(dirs[name]) for name in stages}
-        questions = _questions(opened, sample, notes, transform_graph, schema)
-        stages = {name: stages[name] for name in stages if name in questions or name == BASELINE}
         try:
-            timings = _time(opened, questions, settings, work)
-        except ModelError as error:
+            stages = load_all(dirs, work, settings, notes)
+            opened = {name: open_model(dirs[name]) for name in stages}
+            questions = find_questions(opened, rows, settings, notes)
+            if judged.labels.size:
+                judged_output(questions[MODEL].baseline.outputs, settings)
+            ran = run_all(opened, questions, settings, work, notes)
+        except CandidateError as error:
             return Comparison(stages, failure=str(error), notes=notes)
-    for name in stages:
-        stages[name] = stages[name].with_(
-            timings={size: by_name[name] for size, by_name in timings.items()}
-        )
-    judged = judge_rows(sample, settings, transform_graph=transform_graph, schema=schema)
-    return _compare_answers(stages, questions, judged, settings, notes)
-
-
-def _questions(
-    opened: Mapping[str, OpenedModel],
-    sample: Sample,
-    notes: list[str],
-    transform_graph: str | None,
-    schema: str | None,
-) -> dict[str, Question]:
-    def find(name: str, prefer: str | None) -> Question:
-        return same_question(
-            opened[name],
-            opened[BASELINE],
-            sample,
-            transform_graph=transform_graph,
-            schema=schema,
-            prefer=prefer,
-        )
-
-    asked = find(MODEL, None)
-    questions = {}
-    for name in opened:
-        if name in (BASELINE, MODEL):
-            continue
-        try:
-            questions[name] = find(name, asked.baseline.name)
-        except ModelError as error:
-            notes.append(f"{name}: {error}")
-    return {**questions, MODEL: asked}
-
-
-def _time(
-    opened: Mapping[str, OpenedModel],
-    questions: Mapping[str, Question],
-    settings: Settings,
-    work: str,
-) -> dict[int, dict[str, Timing]]:
-    functions = {
-        BASELINE: questions[MODEL].baseline,
-        **{name: question.model for name, question in questions.items()},
+    stages = {
+        name: stage.with_(timings={size: timed[name] for size, timed in ran.timings.items()})
+        for name, stage in stages.items()
+        if name in ran.answers
     }
-    for name in (BASELINE, MODEL):
-        if wrong := [size for size in settings.batch_sizes if not takes(functions[name], size)]:
-            raise ParameterError(
-                f"The {name} takes no batches of {wrong} rows: its batch size is fixed. Received: "
-                f"batch_sizes={list(settings.batch_sizes)}."
-            )
-    served: dict[str, ServedModel] = {}
-    for name, function in functions.items():
-        directory = os.path.join(work, f"serve-{len(served)}")
-        os.makedirs(directory)
-        served[name] = as_served(opened[name], function, directory)
-    rows = {
-        name: values for question in questions.values() for name, values in question.rows.items()
-    }
-
-    def measure(names: Sequence[str], rounds: int) -> dict[int, dict[str, Timing]]:
-        return measure_timings(
-            {name: served[name] for name in names},
-            rows,
-            batch_sizes=settings.batch_sizes,
-            threads=settings.threads,
-            rounds=rounds,
-            seed=settings.seed,
-            time_limit=settings.time_limit,
-        )
-
-    try:
-        return measure(list(served), settings.rounds)
-    except ModelError as error:
-        try:
-            measure([BASELINE], 1)
-        except ModelError as own:
-            raise ParameterError(f"The baseline does not run: {own}") from error
-        raise
+    return _compare_answers(stages, questions, ran, judged, settings, notes)
 
 
 def _compare_answers(
     stages: dict[str, Stage],
     questions: Mapping[str, Question],
+    ran: Ran,
     judged: Judged,
     settings: Settings,
     notes: list[str],
 ) -> Comparison:
     drops: dict[str, Drop] = {}
     histogram = None
-    for name, question in questions.items():
-        expected = ask(question.baseline, question.rows)
-        actual = _named_alike(ask(question.model, question.rows), expected)
+    # The model first: its rule of what is a logit holds for the others, too.
+    names = sorted(questions, key=lambda name: name != MODEL)
+    is_logit = None
+    for name in names:
+        expected, actual = _numbers(
+            ran.answers[BASELINE], _named_alike(ran.answers[name], ran.answers[BASELINE]), notes
+        )
         try:
-            difference = output_difference(expected, actual)
+            difference = output_difference(expected, actual) if expected else None
         except ProofError as error:
             if name == MODEL:
                 return Comparison(stages, failure=str(error), notes=notes)
             notes.append(f"{name}: {error}")
             continue
         stages[name] = stages[name].with_(difference=difference)
-        if name == MODEL:
+        if name == MODEL and expected:
             histogram = difference_histogram(expected, actual)
         if not judged.labels.size:
             continue
         first, second = (judged.scores(answers, settings) for answers in (expected, actual))
+        if settings.metric == "accuracy" and first[0].size == 1:
+            is_logit = _are_logits(first, second) if is_logit is None else is_logit
+            first, second = two_classes(first, is_logit), two_classes(second, is_logit)
         stages[name] = stages[name].with_(quality=_by_slice(settings, second, judged))
         if name == MODEL:
             stages[BASELINE] = stages[BASELINE].with_(quality=_by_slice(settings, first, judged))
             drops = {
-                where: quality_drop(settings.metric, first[rows], second[rows], judged.labels[rows])
-                for where, rows in judged.slices.items()
+                where: quality_drop(settings.metric, first[chosen], second[chosen], labels)
+                for where, chosen, labels in judged.by_slice()
             }
     return Comparison(stages, drops, histogram, notes=notes)
 
 
-def _by_slice(settings: Settings, scores: np.ndarray, judged: Judged) -> dict[str, Any]:
+def _by_slice(settings: Settings, scores: np.ndarray, judged: Judged) -> dict[str, Quality]:
     return {
-        where: quality(settings.metric, scores[rows], judged.labels[rows])
-        for where, rows in judged.slices.items()
+        where: quality(settings.metric, scores[chosen], labels)
+        for where, chosen, labels in judged.by_slice()
     }
 
 
-def _named_alike(
-    actual: dict[str, np.ndarray], expected: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
+def _are_logits(*scores: np.ndarray) -> bool:
+    return any(values.min() < 0 or values.max() > 1 for values in scores)
+
+
+def _numbers(expected: Answers, actual: Answers, notes: list[str]) -> tuple[Answers, Answers]:
+    """The outputs without those that hold text; a note tells how often these differ."""
+    texts = [name for name, values in expected.items() if values.dtype.kind in "OSU"]
+    for name in texts:
+        if name in actual and actual[name].shape == expected[name].shape:
+            differ = (actual[name] != expected[name]).reshape(len(expected[name]), -1).any(axis=1)
+            notes.append(f"Output {name!r} holds text; it differs in {int(differ.sum())} rows.")
+
+    def without(answers: Answers) -> Answers:
+        return {name: values for name, values in answers.items() if name not in texts}
+
+    return without(expected), without(actual)
+
+
+def _named_alike(actual: Answers, expected: Answers) -> Answers:
     """Gives a single output the baseline's name for it: call functions name theirs otherwise."""
     if len(actual) == len(expected) == 1:
         return dict(zip(expected, actual.values(), strict=True))

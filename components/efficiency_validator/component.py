@@ -10,6 +10,7 @@ from tfx_shrink.efficiency_validator.settings import (
     check_thresholds,
     require_any,
 )
+from tfx_shrink.errors import ParameterError
 from tfx_shrink.tfx_seam.artifacts import check_split_names
 from tfx_shrink.tfx_seam.components import (
     BaseBeamComponent,
@@ -195,12 +196,22 @@ class EfficiencyValidator(BaseBeamComponent):
             "threads": threads,
             "rounds": rounds,
         }
+        if isinstance(slice_keys, str):
+            raise ParameterError(
+                "`slice_keys` must be a sequence of features' names, such as ['hour']. Received: "
+                f"slice_keys={slice_keys!r}."
+            )
         check_settings(
             Settings(
-                **_known(settings), batch_sizes=tuple(batch_sizes), slice_keys=tuple(slice_keys)
+                **{
+                    # A label that is given with the run is there.
+                    "label_key": "known when it runs",
+                    **_known({**settings, "seed": seed, "time_limit": time_limit}),
+                },
+                batch_sizes=batch_sizes,
+                slice_keys=tuple(slice_keys),
             ),
-            # A label that is given with the run is there.
-            {} if isinstance(label_key, RuntimeParameter) else thresholds,
+            thresholds,
         )
         super().__init__(
             EfficiencyValidatorSpec(

@@ -35,6 +35,7 @@ class Executor(BaseBeamExecutor):
         exec_properties: dict[str, Any],
     ) -> None:
         # Pipeline authors need not wait for these.
+        from tfx_shrink.efficiency_validator.checks import failed_check
         from tfx_shrink.efficiency_validator.settings import Thresholds
         from tfx_shrink.efficiency_validator.validate import validate
 
@@ -42,6 +43,11 @@ class Executor(BaseBeamExecutor):
         blessing = artifact_utils.get_single_instance(output_dict["blessing"])
         report = artifact_utils.get_single_instance(output_dict["report"])
         limits = exec_properties.get("max_latency_ms")
+        refused_before = []
+        if input_dict.get("infra_blessing") and not is_infra_blessed(input_dict["infra_blessing"]):
+            refused_before.append(
+                failed_check("infra_blessing", "a model that it blesses", "it does not")
+            )
         found = validate(
             saved_model_dir(input_dict["model"]),
             saved_model_dir(input_dict["baseline_model"]),
@@ -53,6 +59,7 @@ class Executor(BaseBeamExecutor):
                 max_latency_ms=json_utils.loads(limits) if limits else None,
                 **{name: exec_properties.get(name) for name in _THRESHOLDS},
             ),
+            refused_before=refused_before,
             between={
                 name: saved_model_dir(input_dict[key])
                 for key, name in _BETWEEN.items()
@@ -70,8 +77,6 @@ class Executor(BaseBeamExecutor):
             **{name: exec_properties[name] for name in _SETTINGS},
         )
         reasons = found.reasons
-        if input_dict.get("infra_blessing") and not is_infra_blessed(input_dict["infra_blessing"]):
-            reasons = ["The infra_blessing that was given does not bless the model.", *reasons]
         for reason in reasons:
             _log.warning("Not blessed: %s", reason)
         mark_infra_blessing(blessing, not reasons)

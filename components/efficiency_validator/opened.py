@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfx_shrink import lineage
 from tfx_shrink.errors import ExamplesError, ModelError
-from tfx_shrink.examples.batches import batch_size, run_in_batches
+from tfx_shrink.examples.batches import batch_size
 from tfx_shrink.examples.sample import Sample
 from tfx_shrink.measure.runtime import ServedModel
 from tfx_shrink.measure.stored import tflite_path
@@ -140,12 +140,6 @@ def same_question(
     )
 
 
-def ask(function: ServedFunction, rows: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the answers of a function to rows, of which it takes what it reads."""
-    read = {name: rows[name] for name in function.inputs}
-    return run_in_batches(function.call_arrays, read, function.inputs)
-
-
 def as_served(opened: OpenedModel, function: ServedFunction, work_dir: str) -> ServedModel:
     """Returns how a server would call a function; what is no signature is saved as one.
 
@@ -154,12 +148,14 @@ def as_served(opened: OpenedModel, function: ServedFunction, work_dir: str) -> S
       function: One of its functions.
       work_dir: An empty local directory.
     """
+    size = batch_size(function.inputs)
     if opened.tflite is not None:
-        return ServedModel(_local(opened.tflite, work_dir))
+        return ServedModel(_local(opened.tflite, work_dir), batch_size=size)
     if function.name != CALL_FUNCTION:
-        return ServedModel(_local(opened.model_dir, work_dir), function.name)
-    names = export_function(function, work_dir)
-    return ServedModel(work_dir, SIGNATURE, names)
+        path = _local(opened.model_dir, work_dir)
+        return ServedModel(path, function.name, batch_size=size)
+    names = export_function(function, opened.loaded, work_dir)
+    return ServedModel(work_dir, SIGNATURE, names, size)
 
 
 def loadable_path(model_dir: str, work_dir: str) -> str:

@@ -1,7 +1,7 @@
 """Rows that have a label, and the slices that they fall into."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -29,19 +29,27 @@ class Judged:
     slices: Mapping[str, np.ndarray]
 
     def scores(self, answers: Mapping[str, np.ndarray], settings: Settings) -> np.ndarray:
-        """Returns the output that the metric reads, for the rows that have a label.
+        """Returns the output that the metric reads, for the rows that have a label."""
+        return answers[judged_output(answers, settings)][self.rows]
 
-        Raises:
-          ParameterError: There are several outputs and none is named, or there is no such one.
-        """
-        name = settings.output_name
-        if name is None and len(answers) == 1:
-            (name,) = answers
-        if name is None or name not in answers:
-            raise ParameterError(
-                f"`output_name` must be one of {sorted(answers)}. Received: output_name={name!r}."
-            )
-        return answers[name][self.rows]
+    def by_slice(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """Yields each slice's name, indices and labels."""
+        for name, chosen in self.slices.items():
+            yield name, chosen, self.labels[chosen]
+
+
+def judged_output(outputs: Iterable[str], settings: Settings) -> str:
+    """Returns the name of the output that the metric reads.
+
+    Raises:
+      ParameterError: There are several outputs and none is named, or there is no such one.
+    """
+    names, name = sorted(outputs), settings.output_name
+    if name is None and len(names) == 1:
+        return names[0]
+    if name is None or name not in names:
+        raise ParameterError(f"`output_name` must be one of {names}. Received: {name!r}.")
+    return name
 
 
 def judge_rows(
@@ -90,8 +98,10 @@ def _slices(rows: list[bytes], key: str) -> dict[str, np.ndarray]:
             f"`slice_keys`: {key!r} has {len(names)} values, and each would be a slice; at most "
             f"{_MAX_SLICES}. Give a feature with fewer."
         )
-    found = np.array([value if value is not None else "" for value in values], object)
-    return {f"{key}={name}": np.flatnonzero(found == name) for name in names}
+    return {
+        f"{key}={name}": np.array([row for row, value in enumerate(values) if value == name])
+        for name in names
+    }
 
 
 def _first_value(row: bytes, key: str) -> str | None:
@@ -103,4 +113,4 @@ def _first_value(row: bytes, key: str) -> str | None:
     if not values:
         return None
     value = values[0]
-    return value.decode(errors="replace") if isinstance(value, bytes) else f"{value:g}"
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -8,20 +8,25 @@ it reads from the file's metadata, and serves tensors under made-up names where 
 import os
 
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
+from tfx_shrink import lineage
 from tfx_shrink.lineage import content_digest
-from tfx_shrink.tflite.contents import tensor_names, tensorflow_operations
+from tfx_shrink.tflite.contents import tensorflow_operations
 from tfx_shrink.tflite.interpreter import SIGNATURE
-from tfx_shrink.tflite.signature_defs import read_signature_defs
+from tfx_shrink.tflite.signature_defs import own_signature_def, read_signature_defs
 
 _SERVED, _EVALUATED = "model.tflite", "tflite"
+# What loads tables; no request names it (tensorflow/cc/saved_model/constants.h).
+_INITIALIZATION = "__saved_model_init_op"
 
 
-def serving_problems(model_dir: str) -> list[str]:
-    """Lists what keeps TensorFlow Serving from serving this very model.
+def serving_problems(model_dir: str, baseline_dir: str) -> list[str]:
+    """Lists what keeps TensorFlow Serving from serving this very model in its baseline's place.
 
     Args:
       model_dir: A model's directory.
+      baseline_dir: Its baseline's.
 
     Returns:
       One sentence each, with what to do; empty where there is nothing.
@@ -29,7 +34,7 @@ def serving_problems(model_dir: str) -> list[str]:
     names = {name.rstrip("/") for name in tf.io.gfile.listdir(model_dir)}
     tflite_names = sorted(name for name in names if name == _EVALUATED or name.endswith(".tflite"))
     if not tflite_names:
-        return _problems_of_saved_model(model_dir)
+        return _problems_of_saved_model(model_dir, baseline_dir)
     problems = []
     if _SERVED not in names:
         problems.append(
@@ -48,17 +53,43 @@ def serving_problems(model_dir: str) -> list[str]:
         return problems + _problems_of_tflite(file.read())
 
 
-def _problems_of_saved_model(model_dir: str) -> list[str]:
+def _problems_of_saved_model(model_dir: str, baseline_dir: str) -> list[str]:
     if not tf.saved_model.contains_saved_model(model_dir):
         return [f"There is neither saved_model.pb nor {_SERVED} in {model_dir}."]
+    names = _signature_names(model_dir)
+    if not names:
+        return ["The SavedModel has no signature, so no request can name one. Save it with one."]
+    if not tf.saved_model.contains_saved_model(baseline_dir):
+        return []
+    lost = sorted(_signature_names(baseline_dir) - names - _left_out(model_dir))
+    if lost:
+        return [
+            f"The baseline's signatures {lost} are missing, and the record does not say why: "
+            "clients that name them would fail. Save the model with them."
+        ]
     return []
+
+
+def _signature_names(model_dir: str) -> set[str]:
+    with tf.io.gfile.GFile(os.path.join(model_dir, "saved_model.pb"), "rb") as file:
+        saved = saved_model_pb2.SavedModel.FromString(file.read())
+    return set(saved.meta_graphs[0].signature_def) - {_INITIALIZATION}
+
+
+def _left_out(model_dir: str) -> set[str]:
+    """Signatures that a technique was told to leave out, or could not keep."""
+    names: set[str] = set()
+    for step in lineage.read(model_dir):
+        names.update(step["parameters"].get("drop_signatures") or ())
+        names.update(step.get("signatures_not_kept") or ())
+    return names
 
 
 def _problems_of_tflite(content: bytes) -> list[str]:
     try:
         signatures = read_signature_defs(content)
         operations = tensorflow_operations(content)
-        tensors = tensor_names(content)
+        expected = own_signature_def(content)
     except Exception as error:  # A damaged flatbuffer raises whatever it likes.
         return [f"The TFLite file cannot be read: {error}"]
     problems = []
@@ -69,9 +100,11 @@ def _problems_of_tflite(content: bytes) -> list[str]:
             "it with tfx-shrink, or add signature_defs_metadata."
         )
     for name, signature in signatures.items():
-        used = {info.name for info in (*signature.inputs.values(), *signature.outputs.values())}
-        if lost := sorted(used - tensors):
-            problems.append(f"Signature {name!r} names tensors that the file lacks: {lost}.")
+        if expected is not None and signature != expected:
+            problems.append(
+                f"Signature {name!r} of the metadata is not the file's own: TensorFlow Serving "
+                "would feed and answer with other tensors. Convert it with tfx-shrink."
+            )
     if operations:
         problems.append(
             f"The TFLite file holds TensorFlow's own operations {operations}, which TensorFlow "

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfx_shrink.errors import ParameterError
@@ -127,8 +127,18 @@ def check_settings(settings: Settings, thresholds: Mapping[str, Any]) -> None:
         value = getattr(settings, name)
         if isinstance(value, int) and value < 1:
             raise ParameterError(f"`{name}` must be at least 1. Received: {name}={value}.")
+    if settings.seed < 0:
+        raise ParameterError(f"`seed` must not be negative. Received: seed={settings.seed}.")
+    if settings.time_limit <= 0:
+        raise ParameterError(
+            f"`time_limit` must be above 0 seconds. Received: time_limit={settings.time_limit}."
+        )
     sizes = settings.batch_sizes
-    if not sizes or any(not isinstance(size, int) or size < 1 for size in sizes):
+    if (
+        not isinstance(sizes, Sequence)
+        or not sizes
+        or any(not isinstance(size, int) or size < 1 for size in sizes)
+    ):
         raise ParameterError(
             "`batch_sizes` must be numbers of rows, such as [1, 32]. Received: "
             f"batch_sizes={sizes}."

@@ -6,6 +6,7 @@ from typing import Any
 
 from tfx_shrink import lineage
 from tfx_shrink.efficiency_validator.opened import loadable_path
+from tfx_shrink.errors import ModelError
 from tfx_shrink.measure.difference import OutputDifference
 from tfx_shrink.measure.loading import Loading, measure_loading
 from tfx_shrink.measure.quality import Quality
@@ -13,6 +14,8 @@ from tfx_shrink.measure.size import ModelSize, model_size, stripped_size
 from tfx_shrink.measure.stored import overall_sparsity, stored_weights, tflite_path
 from tfx_shrink.measure.stored_weight import StoredWeight
 from tfx_shrink.measure.timing import Timing
+
+BASELINE, MODEL = "baseline", "model"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,12 +63,18 @@ def weigh(name: str, model_dir: str, *, strip: bool = False) -> Stage:
       ModelError: There is no model.
     """
     is_tflite = tflite_path(model_dir) is not None
-    weights = stored_weights(model_dir)
+    try:
+        weights = stored_weights(model_dir)
+        size = stripped_size(model_dir) if strip and not is_tflite else model_size(model_dir)
+    except ModelError:
+        raise
+    except Exception as error:  # TensorFlow's loaders raise of many types.
+        raise ModelError(f"{model_dir} cannot be read: {error}") from error
     return Stage(
         name=name,
         container="TFLite" if is_tflite else "SavedModel",
         digest=lineage.model_state(model_dir).digest,
-        size=stripped_size(model_dir) if strip and not is_tflite else model_size(model_dir),
+        size=size,
         weights=weights,
         sparsity=overall_sparsity(weights),
     )

@@ -80,7 +80,8 @@ def difference_histogram(
     differences, _ = _differences(source, result)
     if not differences:
         return None
-    counts, edges = np.histogram(np.concatenate(differences), bins)
+    every = np.concatenate(differences)
+    counts, edges = np.histogram(every, bins, range=(0.0, float(every.max(initial=0.0)) or 1.0))
     return Histogram(edges.tolist(), counts.tolist())
 
 

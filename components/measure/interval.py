@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from scipy import stats
 
 _Z_95 = 1.959963984540054
 
@@ -41,27 +42,40 @@ def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, flo
     return float(by_row.mean()), float(_Z_95 * deviation / math.sqrt(len(by_row)))
 
 
-def paired_proportions(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
-    """The difference of two shares on the same rows, and half of its 95 % interval.
+def paired_counts(first: np.ndarray, second: np.ndarray) -> tuple[int, int]:
+    """Returns on how many rows only the first, and only the second, of two models is right.
+
+    Args:
+      first: `[rows]` booleans, whether one model's answer is right.
+      second: The same of the other.
+    """
+    first, second = np.asarray(first, bool), np.asarray(second, bool)
+    return int((first & ~second).sum()), int((second & ~first).sum())
+
+
+def half_of_paired_proportions(only_first: float, only_second: float, rows: int) -> float:
+    """Half of the 95 % interval of the difference of two shares on the same rows.
 
     Half a row is added to each of the four cells (Agresti and Min 2005), so that a handful of rows
     on which both agree is no proof that they always do.
 
     Args:
-      first: `[rows]` booleans, such as whether one model's answer is right.
-      second: The same of the other.
-
-    Returns:
-      The share of `first` less that of `second`, and half of the interval.
+      only_first: On how many rows only the first is right.
+      only_second: On how many only the second is.
+      rows: How many rows there are.
     """
-    first, second = np.asarray(first, bool), np.asarray(second, bool)
-    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-    rows, more, less = len(first) + 2, only_first + 0.5, only_second + 0.5
-    deviation = math.sqrt(more + less - (more - less) ** 2 / rows) / rows
-    return (only_first - only_second) / len(first), _Z_95 * deviation
+    more, less, added = only_first + 0.5, only_second + 0.5, rows + 2
+    return _Z_95 * math.sqrt(more + less - (more - less) ** 2 / added) / added
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of a mean of `[rows]` values, by the normal distribution."""
-    mean, half = paired_difference(values, np.zeros_like(values))
-    return mean - half, mean + half
+    """The 95 % interval of a mean of `[rows]` values, by Student's distribution.
+
+    A single value says nothing of others: the interval is everything.
+    """
+    count = len(values)
+    if count < 2:
+        return -math.inf, math.inf
+    deviation = float(np.std(values, ddof=1)) / math.sqrt(count)
+    half = float(stats.t.ppf(0.975, count - 1)) * deviation
+    return float(np.mean(values)) - half, float(np.mean(values)) + half

@@ -107,6 +107,7 @@ def take_samples(
     warm_up: int = 5,
     seed: int = 0,
     clock: Callable[[], float] = time.perf_counter,
+    each: Sequence[list[float]] | None = None,
 ) -> tuple[np.ndarray, list[int]]:
     """Takes one sample of every call in every round, each round in a new random order.
 
@@ -116,6 +117,8 @@ def take_samples(
       warm_up: As for `measure_latency`.
       seed: As for `measure_latency`.
       clock: As for `measure_latency`.
+      each: One list for each of `calls`, which gets the microseconds of every single call. Defaults
+        to None: only means of samples are taken.
 
     Returns:
       Microseconds per call `[calls, rounds]`, and how many calls one sample of each holds.
@@ -138,7 +141,9 @@ def take_samples(
     try:
         for number in range(rounds):
             for index in order.permutation(len(calls)):
-                samples[index, number] = _sample(calls[index], per_sample[index], clock)
+                samples[index, number] = _sample(
+                    calls[index], per_sample[index], clock, None if each is None else each[index]
+                )
     finally:
         if collecting:
             gc.enable()
@@ -151,10 +156,19 @@ def _calls_per_sample(call: Callable[[], object], warm_up: int, clock: Callable[
     return max(1, int(np.ceil(_MIN_SAMPLE_SECONDS / max(shortest, 1e-9))))
 
 
-def _sample(call: Callable[[], object], calls: int, clock: Callable[[], float]) -> float:
+def _sample(
+    call: Callable[[], object],
+    calls: int,
+    clock: Callable[[], float],
+    each: list[float] | None = None,
+) -> float:
     """Seconds per call, after one that is not timed."""
     call()
-    started = clock()
+    started = last = clock()
     for _ in range(calls):
         call()
-    return (clock() - started) / calls
+        if each is not None:
+            now = clock()
+            each.append((now - last) * 1e6)
+            last = now
+    return ((clock() if each is None else last) - started) / calls

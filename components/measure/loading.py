@@ -55,7 +55,11 @@ def run_measuring(module: str, argument: str, *, time_limit: float) -> str:
       ModelError: It failed, was killed or ran out of time; the text says which.
     """
     command = [sys.executable, "-m", module, argument]
-    env = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1"}
+    env = {
+        "CUDA_VISIBLE_DEVICES": "-1",  # What is compared runs on the CPU, both of it.
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "TF_USE_LEGACY_KERAS": "1",
+    }
     try:
         return run_child(command, env, time_limit=time_limit).output
     except subprocess.TimeoutExpired as error:

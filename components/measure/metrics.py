@@ -32,10 +32,13 @@ def accuracy(scores: np.ndarray, labels: np.ndarray) -> Accuracy:
     Args:
       scores: `[rows, classes]`, logits or probabilities; or `[rows]` or `[rows, 1]`, the second
         class's probability, or its logit where any lies outside `[0, 1]`.
-      labels: `[rows]` or `[rows, 1]`, the index of the right class.
+      labels: `[rows]` or `[rows, 1]`, the index of the right class, or one-hot `[rows, classes]`.
 
     Returns:
       The accuracy and its interval.
+
+    Raises:
+      ExamplesError: There are more or fewer labels than rows.
     """
     right = int(correct(scores, labels).sum())
     low, high = wilson_interval(right, len(scores))
@@ -50,7 +53,27 @@ def correct(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
         chosen = (scores[:, 0] > (0.0 if is_logit else 0.5)).astype(np.int64)
     else:
         chosen = scores.argmax(axis=1)
+    if labels.ndim > 1 and scores.shape[1] > 1 and labels.shape == scores.shape:
+        labels = labels.argmax(axis=1)
+    if labels.size != len(scores):
+        raise ExamplesError(
+            f"There are scores {scores.shape} and labels {labels.shape}; a label must be one class "
+            "of each row, or one-hot over the scores' classes."
+        )
     return chosen == labels.reshape(-1)
+
+
+def two_classes(scores: np.ndarray, is_logit: bool) -> np.ndarray:
+    """Returns `[rows, 2]` scores of a binary classifier's one output, for `accuracy`.
+
+    Where several models, or slices of rows, are compared, one rule must hold for all of them.
+
+    Args:
+      scores: `[rows]` or `[rows, 1]` of the second class.
+      is_logit: Whether they are logits: the second class is chosen above 0, else above 0.5.
+    """
+    above = scores.reshape(len(scores)) - (0.0 if is_logit else 0.5)
+    return np.stack([-above, above], axis=1)
 
 
 def auc(scores: np.ndarray, labels: np.ndarray) -> float:

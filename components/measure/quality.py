@@ -8,14 +8,17 @@ import numpy as np
 
 from tfx_shrink.errors import ExamplesError
 from tfx_shrink.measure.interval import (
+    half_of_paired_proportions,
     mean_interval,
-    paired_difference,
-    paired_proportions,
+    paired_counts,
     wilson_interval,
 )
 from tfx_shrink.measure.metrics import METRICS, correct, squared_errors
 
 _RESAMPLES = 500
+# Resampling fewer rows of a class says nothing of the rows that are not there.
+_MIN_ROWS_OF_A_CLASS = 30
+_MOST_ROWS = 10**9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Quality:
     """A metric on some rows.
 
     Attributes:
-      value: The metric.
+      value: The metric; NaN where these rows do not define it, as the AUC of one class.
       low: Lower bound of its 95 % interval.
       high: Upper bound of it.
       rows: How many rows there were.
@@ -40,30 +43,45 @@ class Drop:
     """By how much a model is worse than another on the same rows; negative where it is better.
 
     Attributes:
-      value: The mean, in the metric's own unit.
+      value: The mean, in the metric's own unit; NaN where these rows do not define it.
       low: Lower bound of its 95 % interval.
       high: Upper bound of it.
       rows: How many rows there were.
+      disagreements: Of accuracy, on how many rows only the other one and only the model is right.
     """
 
     value: float
     low: float
     high: float
     rows: int
+    disagreements: tuple[int, int] | None = None
 
     def rows_needed(self, limit: float) -> int | None:
-        """Returns about how many rows would tell on which side of a limit the drop lies.
+        """Returns about how many rows like these would tell on which side of a limit the drop lies.
 
-        Half of the interval shrinks with the root of the rows. None where the drop is the limit
-        itself, which no number of rows decides.
+        None where that cannot be told: the drop is the limit itself, or has no interval.
         """
         distance = abs(limit - self.value)
-        if not distance:
-            return None
         half = (self.high - self.low) / 2
-        needed = self.rows * (half / distance) ** 2
-        digits = 10 ** max(0, math.floor(math.log10(max(needed, 1))) - 1)
-        return max(self.rows + 1, math.ceil(round(needed / digits, 6)) * digits)
+        if not (math.isfinite(half) and math.isfinite(distance) and distance):
+            return None
+        low, high = self.rows, 2 * self.rows
+        while self._half(high, half) > distance:
+            low, high = high, 2 * high
+            if high > _MOST_ROWS:
+                return None
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._half(middle, half) > distance else (low, middle)
+        digits = 10 ** max(0, math.floor(math.log10(high)) - 1)
+        return math.ceil(high / digits) * digits
+
+    def _half(self, rows: int, half: float) -> float:
+        """Half of the interval on so many rows of the same kind."""
+        if self.disagreements is None:
+            return half * math.sqrt(self.rows / rows)
+        worse, better = (count * rows / self.rows for count in self.disagreements)
+        return half_of_paired_proportions(worse, better, rows)
 
 
 def quality(metric: str, predictions: np.ndarray, labels: np.ndarray) -> Quality:
@@ -75,16 +93,18 @@ def quality(metric: str, predictions: np.ndarray, labels: np.ndarray) -> Quality
       labels: `[rows]` or `[rows, ...]`.
 
     Returns:
-      The metric: Wilson's interval for accuracy, the normal one for a mean squared error, and
+      The metric: Wilson's interval for accuracy, Student's for a mean squared error, and
       percentiles over resampled rows for the area under the ROC curve.
     """
-    value, rows = METRICS[metric].compute(predictions, labels), len(labels)
+    rows = len(labels)
+    if metric == "auc":
+        value, low, high = _resampled(labels, lambda chosen: _auc(predictions, labels, chosen))
+        return Quality(value, low, high, rows)
+    value = METRICS[metric].compute(predictions, labels)
     if metric == "accuracy":
         low, high = wilson_interval(round(value * rows), rows)
-    elif metric == "mse":
-        low, high = mean_interval(squared_errors(predictions, labels))
     else:
-        low, high = _resampled(rows, lambda chosen: auc_of(predictions, labels, chosen))
+        low, high = mean_interval(squared_errors(predictions, labels))
     return Quality(value, low, high, rows)
 
 
@@ -93,8 +113,8 @@ def quality_drop(metric: str, baseline: np.ndarray, model: np.ndarray, labels: n
 
     The interval is that of the paired difference, which is far narrower than the difference of two
     intervals, since both models mostly err on the same rows: of paired proportions for accuracy
-    (Agresti and Min 2005), normal for mean squared errors, of resampled rows for the area under the
-    ROC curve.
+    (Agresti and Min 2005), Student's for mean squared errors, of resampled rows for the area under
+    the ROC curve, which needs 30 rows of each class.
 
     Args:
       metric: One of `metrics.METRICS`.
@@ -107,35 +127,37 @@ def quality_drop(metric: str, baseline: np.ndarray, model: np.ndarray, labels: n
     """
     rows = len(labels)
     if metric == "accuracy":
-        mean, half = paired_proportions(correct(baseline, labels), correct(model, labels))
-        return Drop(mean, mean - half, mean + half, rows)
+        worse, better = paired_counts(correct(baseline, labels), correct(model, labels))
+        mean = (worse - better) / rows
+        half = half_of_paired_proportions(worse, better, rows)
+        return Drop(mean, mean - half, mean + half, rows, (worse, better))
     if metric == "mse":
-        errors = squared_errors(model, labels), squared_errors(baseline, labels)
-        mean, half = paired_difference(*errors)
-        half = half if rows > 1 else math.inf  # One row says nothing of others.
-        return Drop(mean, mean - half, mean + half, rows)
+        differences = squared_errors(model, labels) - squared_errors(baseline, labels)
+        return Drop(float(differences.mean()), *mean_interval(differences), rows)
 
     def drop(chosen: np.ndarray) -> float:
-        return auc_of(baseline, labels, chosen) - auc_of(model, labels, chosen)
+        return _auc(baseline, labels, chosen) - _auc(model, labels, chosen)
 
-    return Drop(drop(np.arange(rows)), *_resampled(rows, drop), rows)
+    return Drop(*_resampled(labels, drop), rows)
 
 
-def auc_of(scores: np.ndarray, labels: np.ndarray, chosen: np.ndarray) -> float:
-    """Returns the area under the ROC curve on some of the rows."""
+def _auc(scores: np.ndarray, labels: np.ndarray, chosen: np.ndarray) -> float:
     return METRICS["auc"].compute(scores[chosen], labels[chosen])
 
 
-def _resampled(rows: int, statistic: Callable[[np.ndarray], float]) -> tuple[float, float]:
-    """The middle 95 % of a statistic over rows drawn with replacement (Efron 1979), seeded."""
+def _resampled(
+    labels: np.ndarray, statistic: Callable[[np.ndarray], float]
+) -> tuple[float, float, float]:
+    """A statistic and the middle 95 % of it over rows drawn again (Efron 1979), seeded."""
+    rows = len(labels)
+    try:
+        value = statistic(np.arange(rows))
+    except ExamplesError:
+        return math.nan, -math.inf, math.inf
+    of_a_class = min(int((labels == number).sum()) for number in (0, 1))
+    if of_a_class < _MIN_ROWS_OF_A_CLASS:
+        return value, -math.inf, math.inf
     random = np.random.RandomState(0)
-    found = []
-    for _ in range(_RESAMPLES):
-        try:
-            found.append(statistic(random.randint(rows, size=rows)))
-        except ExamplesError:
-            continue  # All rows that were drawn have one label.
-    if not found:
-        return -math.inf, math.inf
+    found = [statistic(random.randint(rows, size=rows)) for _ in range(_RESAMPLES)]
     low, high = np.percentile(found, [2.5, 97.5])
-    return float(low), float(high)
+    return value, float(low), float(high)

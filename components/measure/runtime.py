@@ -22,11 +22,13 @@ class ServedModel:
         `serving_default`.
       names: The feature that each input of the signature reads, by the input's name. Defaults to
         nothing: inputs are called as their features are.
+      batch_size: The only size of batch that it takes. Defaults to None: it takes any.
     """
 
     path: str
     signature: str | None = None
     names: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    batch_size: int | None = None
 
 
 def load_served(path: str, threads: int) -> CppSession | TFLiteModel:

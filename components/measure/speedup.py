@@ -63,6 +63,23 @@ def spread_of(copies: np.ndarray) -> float:
     return math.exp(max(_FLOORS * floor, math.log(1 + _RESOLUTION))) - 1
 
 
+def percentile_bounds(values: np.ndarray, share: float) -> tuple[float, float]:
+    """Returns the 95 % interval of a percentile, by order statistics (Conover 1999, section 3.2).
+
+    Args:
+      values: `[calls]` times.
+      share: Such as 0.99.
+
+    Returns:
+      Lower and upper bound; the upper is infinite where there are too few values to have one.
+    """
+    ordered = np.sort(values)
+    count = len(ordered)
+    middle, half = count * share, _Z_95 * math.sqrt(count * share * (1 - share))
+    first, last = max(0, math.floor(middle - half) - 1), math.ceil(middle + half)
+    return float(ordered[first]), float(ordered[last]) if last < count else math.inf
+
+
 def _median_ranks(count: int) -> tuple[int, int]:
     """The ranks between which the median lies with 95 % confidence (Conover 1999, section 3.2)."""
     half = _Z_95 * math.sqrt(count) / 2

@@ -1,4 +1,4 @@
-"""The child process of `measure_timings`: `python -m … WORK_DIR`; prints one line of JSON."""
+"""The child process of `run_models`: `python -m … WORK_DIR`; prints one line of JSON."""
 
 import dataclasses
 import functools
@@ -6,24 +6,28 @@ import json
 import os
 import pickle
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfx_shrink.measure.latency import take_samples
-from tfx_shrink.measure.runtime import open_served
-from tfx_shrink.measure.speedup import compare_times, spread_of
-from tfx_shrink.measure.timing import REQUEST, Timing
+from tfx_shrink.measure.runtime import Call, open_served
+from tfx_shrink.measure.speedup import compare_times, percentile_bounds, spread_of
+from tfx_shrink.measure.timing import ANSWERS, REQUEST, Timing
 
 _COPIES = 2
+_BATCH = 64
+_PERCENTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
 
 def main() -> None:
-    """Times the models of the request."""
-    with open(os.path.join(sys.argv[1], REQUEST), "rb") as file:
+    """Runs the models of the request."""
+    work = sys.argv[1]
+    with open(os.path.join(work, REQUEST), "rb") as file:
         request = pickle.load(file)
-    threads = request["threads"]
+    threads, rows = request["threads"], request["rows"]
     # What the first session of a process says of threads, all others must live with.
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
@@ -31,27 +35,53 @@ def main() -> None:
         name: [open_served(model, threads) for _ in range(_COPIES)]
         for name, model in request["models"].items()
     }
+    answers = {
+        name: _answers(both[0], rows, request["models"][name].batch_size or _BATCH)
+        for name, both in copies.items()
+    }
+    with open(os.path.join(work, ANSWERS), "wb") as file:
+        pickle.dump(answers, file)
     found = {}
     for size in request["batch_sizes"]:
-        rows = {
-            name: values[np.arange(size) % len(values)] for name, values in request["rows"].items()
-        }
-        calls = [functools.partial(copy, rows) for both in copies.values() for copy in both]
-        samples, _ = take_samples(calls, rounds=request["rounds"], seed=request["seed"])
+        batch = {name: _repeated(values, size) for name, values in rows.items()}
+        calls = [functools.partial(copy, batch) for both in copies.values() for copy in both]
+        each: list[list[float]] = [[] for _ in calls]
+        samples, _ = take_samples(calls, rounds=request["rounds"], seed=request["seed"], each=each)
         times = dict(zip(copies, samples.reshape(len(copies), _COPIES, -1), strict=True))
-        found[size] = {name: _describe(name, times) for name in times}
+        single = dict(zip(copies, zip(each[::2], each[1::2], strict=True), strict=True))
+        found[size] = {name: _describe(name, times, np.concatenate(single[name])) for name in times}
     print(json.dumps(found))
 
 
-def _describe(name: str, times: dict[str, np.ndarray]) -> dict[str, Any]:
+def _answers(call: Call, rows: Mapping[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
+    """Answers to all rows, in batches of one size; the last one is filled up."""
+    count = len(next(iter(rows.values())))
+    parts = []
+    for start in range(0, count, size):
+        stop = min(start + size, count)
+        chosen = np.arange(start, start + size)
+        chosen[chosen >= count] = start
+        outputs = call({name: values[chosen] for name, values in rows.items()})
+        parts.append({name: np.asarray(value)[: stop - start] for name, value in outputs.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _repeated(values: np.ndarray, size: int) -> np.ndarray:
+    return values[np.arange(size) % len(values)]
+
+
+def _describe(name: str, times: dict[str, np.ndarray], single: np.ndarray) -> dict[str, Any]:
     first, own = next(iter(times)), times[name]
-    p50, p95, p99 = np.percentile(own, [50, 95, 99]) / 1000
+    spread = 1 + spread_of(own)
+    values, bounds = {}, {}
+    for percentile, share in _PERCENTILES.items():
+        low, high = percentile_bounds(single, share)
+        values[percentile] = float(np.quantile(single, share)) / 1000
+        bounds[percentile] = (low / spread / 1000, high * spread / 1000)
     return dataclasses.asdict(
         Timing(
-            p50=float(p50),
-            p95=float(p95),
-            p99=float(p99),
-            spread=spread_of(own),
+            **values,
+            bounds=bounds,
             speedup=None if name == first else compare_times(times[first], own),
         )
     )

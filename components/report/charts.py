@@ -102,7 +102,11 @@ def _sparsity(facts: Facts) -> str:
 
 def _quality_against_bytes(facts: Facts) -> str:
     """Dots with intervals: what quality which size has."""
-    stages = [stage for stage in facts["stages"] if stage["quality"]]
+    stages = [
+        stage
+        for stage in facts["stages"]
+        if stage["quality"] and stage["quality"][""]["low"] is not None
+    ]
     if not stages:
         return ""
     chart = pygal.XY(
@@ -163,7 +167,11 @@ def _difference(facts: Facts) -> str:
 def _slices(facts: Facts) -> str:
     """Bars with intervals: the model's and the baseline's quality by slice."""
     stages = [facts["stages"][0], facts["stages"][-1]]
-    names = [name for name in stages[-1]["quality"] if name][:_MAX_SLICES]
+    names = [
+        name
+        for name in stages[-1]["quality"]
+        if name and all(stage["quality"][name]["low"] is not None for stage in stages)
+    ][:_MAX_SLICES]
     if not names:
         return ""
     chart = _bars(

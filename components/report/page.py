@@ -9,6 +9,8 @@ import jinja2
 from tfx_shrink.report.charts import make_charts
 from tfx_shrink.version import __version__
 
+# The page stays small; report.json has them all.
+_MAX_METRICS = 200
 # What a step of the compression record says of what it did not do.
 _LEFT_OUT = ("skipped", "signatures_not_kept", "signatures_not_run")
 
@@ -30,11 +32,13 @@ def render_page(facts: Mapping[str, Any]) -> str:
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.filters["thousands"] = lambda value: f"{value:,}"
-    environment.filters["short"] = lambda value: f"{value:.4g}"
+    environment.filters["short"] = lambda value: "–" if value is None else f"{value:.4g}"
     environment.filters["share"] = lambda value: f"{value:.1%}"
     template = environment.from_string((files / "page.html").read_text(encoding="utf-8"))
     return template.render(
         facts=facts,
+        evaluation=facts["evaluation"][:_MAX_METRICS],
+        metrics_left_out=max(0, len(facts["evaluation"]) - _MAX_METRICS),
         stages=facts["stages"],
         sizes=_batch_sizes(facts["stages"]),
         style=(files / "page.css").read_text(encoding="utf-8"),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tfx_shrink.errors import ModelError, ParameterError
@@ -68,7 +69,7 @@ class CppSession:
 
         Args:
           signature: Its name.
-          inputs: Arrays by input name; strings as arrays of bytes objects.
+          inputs: Arrays by input name, numbers of any type; strings as arrays of bytes objects.
 
         Returns:
           Outputs by name.
@@ -85,8 +86,9 @@ class CppSession:
                 f"Received: {sorted(names)}."
             )
         output_names = sorted(definition.outputs)
+        typed = {name: _as_type(inputs[name], definition.inputs[name].dtype) for name in names}
         feeds = (_Output * len(names))(*(self._find(definition.inputs[name]) for name in names))
-        values = (ctypes.c_void_p * len(names))(*(self._tensor(inputs[name]) for name in names))
+        values = (ctypes.c_void_p * len(names))(*(self._tensor(typed[name]) for name in names))
         fetches = (_Output * len(output_names))(
             *(self._find(definition.outputs[name]) for name in output_names)
         )
@@ -182,6 +184,12 @@ class CppSession:
             length = self._library.TF_StringGetSize(string)
             texts.append(ctypes.string_at(self._library.TF_StringGetDataPointer(string), length))
         return np.array(texts, object).reshape(shape)
+
+
+def _as_type(array: np.ndarray, dtype: int) -> np.ndarray:
+    if dtype == types_pb2.DT_STRING:
+        return array
+    return np.asarray(array, tf.as_dtype(dtype).as_numpy_dtype)
 
 
 @functools.cache

@@ -1,17 +1,21 @@
 """One function of a loaded model as a SavedModel of its own."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from tfx_shrink.saved_model.functions import ServedFunction
+from tfx_shrink.saved_model.strip import resources_of
 
 SIGNATURE = "serving_default"
 
 
-def export_function(function: ServedFunction, out_dir: str) -> dict[str, str]:
+def export_function(function: ServedFunction, loaded: Any, out_dir: str) -> dict[str, str]:
     """Saves a function as the one signature `serving_default`.
 
     Args:
-      function: The function; its model must still be loaded.
+      function: The function.
+      loaded: Its model, as `functions.load` returned it; its tables go along.
       out_dir: Directory to write.
 
     Returns:
@@ -25,6 +29,7 @@ def export_function(function: ServedFunction, out_dir: str) -> dict[str, str]:
     }
     module = tf.Module()
     module.weights = list(function.concrete.variables)
+    module.resources = resources_of(loaded)
     module.served = tf.function(
         lambda **tensors: function.call({names[key]: value for key, value in tensors.items()}),
         autograph=False,

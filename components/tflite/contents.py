@@ -42,7 +42,7 @@ def stored_tensors(content: bytes) -> list[StoredWeight]:
             elements = math.prod(shape)
             found.append(
                 StoredWeight(
-                    names.get(number, tensor.name.decode()),
+                    names.get(number, (tensor.name or b"").decode()),
                     _TYPE_NAMES[tensor.type],
                     len(data),
                     elements,
@@ -59,7 +59,7 @@ def _reader_names(graph: schema.SubGraphT) -> dict[int, str]:
     for operator in graph.operators:
         if not len(operator.outputs):
             continue
-        layer = graph.tensors[operator.outputs[0]].name.decode().split(";")[0]
+        layer = (graph.tensors[operator.outputs[0]].name or b"").decode().split(";")[0]
         for position, index in enumerate(operator.inputs):
             names.setdefault(int(index), f"{layer} (bias)" if position == _BIAS else layer)
     return names
@@ -108,9 +108,3 @@ def tensorflow_operations(content: bytes) -> list[str]:
     model = read_model(content)
     names = [(code.customCode or b"").decode() for code in model.operatorCodes]
     return sorted({name.removeprefix(_FLEX) for name in names if name.startswith(_FLEX)})
-
-
-def tensor_names(content: bytes) -> set[str]:
-    """Returns the names of all tensors of the file."""
-    model = read_model(content)
-    return {tensor.name.decode() for graph in model.subgraphs for tensor in graph.tensors}

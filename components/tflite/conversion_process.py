@@ -29,7 +29,9 @@ def _convert_and_prove(
 ) -> dict[str, Any]:
     loaded = load(model_dir)
     function = get_function(loaded, function_name)
-    content = _convert(function, ConversionOptions(**options), read_rows(work, CALIBRATION), work)
+    content = _convert(
+        function, loaded, ConversionOptions(**options), read_rows(work, CALIBRATION), work
+    )
     content = add_signature_defs(content, [SIGNATURE, function.name])
     with open(os.path.join(work, RESULT), "wb") as file:
         file.write(content)
@@ -42,12 +44,13 @@ def _convert_and_prove(
 
 def _convert(
     function: ServedFunction,
+    loaded: Any,
     options: ConversionOptions,
     calibration: Mapping[str, np.ndarray],
     work: str,
 ) -> bytes:
     export = os.path.join(work, "export")
-    names = export_function(function, export)
+    names = export_function(function, loaded, export)
     converter = tf.lite.TFLiteConverter.from_saved_model(export, signature_keys=[SIGNATURE])
     operations = tf.lite.OpsSet.TFLITE_BUILTINS
     if options.optimize:

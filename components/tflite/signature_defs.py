@@ -105,6 +105,12 @@ def read_signature_defs(content: bytes) -> dict[str, meta_graph_pb2.SignatureDef
     return {}
 
 
+def own_signature_def(content: bytes) -> meta_graph_pb2.SignatureDef | None:
+    """Returns what the metadata of a file with one signature should say; None if it has others."""
+    model = read_model(content)
+    return _signature_def(model) if len(model.signatureDefs or []) == 1 else None
+
+
 def _signature_def(model: schema.ModelT) -> meta_graph_pb2.SignatureDef:
     (source,) = model.signatureDefs
     tensors = model.subgraphs[source.subgraphIndex].tensors

@@ -3,7 +3,8 @@ import os
 import pytest
 from support import models, rows
 
-from tfx_shrink.efficiency_validator import comparison
+from tfx_shrink.efficiency_validator import comparison, running
+from tfx_shrink.efficiency_validator.running import Rows
 from tfx_shrink.efficiency_validator.settings import Settings
 from tfx_shrink.examples.sample import Sample
 from tfx_shrink.measure.loading import Loading
@@ -40,10 +41,8 @@ class Models:
             model_dir,
             baseline or self.float,
             dict(between),
-            self.sample,
+            Rows(self.sample, None, None),
             Settings(**{**SETTINGS, **settings}),
-            transform_graph=None,
-            schema=None,
         )
 
 
@@ -54,11 +53,17 @@ def trained(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def compared(trained):
-    """int8 TFLite beside the float model, with a stage between: measured once."""
-    return trained.compare(trained.int8, between={"pruned": trained.quantized("weight_int8")})
+    """int8 TFLite beside the float model, with a stage between: run once."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _load_at_once(monkeypatch)
+        return trained.compare(trained.int8, between={"pruned": trained.quantized("weight_int8")})
 
 
 @pytest.fixture
 def loads_at_once(monkeypatch):
+    _load_at_once(monkeypatch)
+
+
+def _load_at_once(monkeypatch):
     """Loading a model alone costs a process; tests of other things go without."""
-    monkeypatch.setattr(comparison, "load_alone", lambda *arguments: Loading(0.1, 1000))
+    monkeypatch.setattr(running, "load_alone", lambda *arguments: Loading(0.1, 1000))

@@ -11,7 +11,13 @@ from tfx_shrink.measure.quality import Drop
 from tfx_shrink.measure.speedup import Speedup
 from tfx_shrink.measure.timing import Timing
 
-TIMING = Timing(p50=1.0, p95=1.2, p99=2.0, spread=0.05, speedup=Speedup(2.0, 1.8, 2.2, 0.01))
+TIMING = Timing(
+    p50=1.0,
+    p95=1.2,
+    p99=2.0,
+    bounds={"p50": (0.95, 1.05), "p95": (1.1, 1.3), "p99": (1.8, 2.2)},
+    speedup=Speedup(2.0, 1.8, 2.2, 0.01),
+)
 
 
 @pytest.fixture
@@ -57,7 +63,7 @@ def test_what_holds_is_met(check, thresholds):
         (
             {"max_latency_ms": {"p95@32": 1}},
             r"max_latency_ms p95 missed: required at most 1 ms at batch size 32, 1 thread\(s\), "
-            "measured 1.2 ms ± 5%",
+            r"measured 1.2 ms \[1.1, 1.3\]",
         ),
         ({"min_speedup": 2.5}, "min_speedup missed: required at least 2.5 times as fast at batch"),
     ],
@@ -78,7 +84,7 @@ def test_a_worse_model_is_missed_and_too_few_rows_are_not_decidable(check):
     first, second = check(drops={"": worse, "group=odd": few}, max_quality_drop=0.02)
     assert (first.name, first.verdict) == ("max_quality_drop", "missed")
     assert (second.name, second.verdict) == ("max_quality_drop group=odd", "not decidable")
-    assert "Not decidable with 12 examples, about 300 needed" in str(second)
+    assert re.search(r"Not decidable with 12 examples, about 3[01]0 needed", str(second))
 
 
 def test_every_slice_must_hold(check):

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from support import models
 
-from tfx_shrink.efficiency_validator import comparison
+from tfx_shrink.efficiency_validator import running
 from tfx_shrink.efficiency_validator.comparison import BASELINE, MODEL
 from tfx_shrink.errors import ExamplesError, ModelError, ParameterError
 from tfx_shrink.measure import loading
@@ -24,26 +24,31 @@ def copy_of(trained, tmp_path):
     return shutil.copytree(trained.int8, tmp_path / "copy")
 
 
-def test_everything_is_measured_of_every_stage(compared):
-    assert list(compared.stages) == [BASELINE, "pruned", MODEL]
-    assert (compared.failure, compared.notes) == ("", [])
-    for stage in compared.stages.values():
+@pytest.fixture(scope="module")
+def measured(trained):
+    return trained.compare(trained.int8, between={"pruned": trained.quantized("weight_int8")})
+
+
+def test_everything_is_measured_of_every_stage(measured):
+    assert list(measured.stages) == [BASELINE, "pruned", MODEL]
+    assert (measured.failure, measured.notes) == ("", [])
+    for stage in measured.stages.values():
         assert stage.size.raw > stage.size.gzip > 0
         assert stage.loading.seconds > 0
         assert stage.loading.peak_bytes >= 0
         assert stage.timings[1].p50 <= stage.timings[1].p95 <= stage.timings[1].p99
         assert set(stage.quality) == {"", "group=even", "group=odd"}
         assert stage.weights
-    assert compared.baseline.difference is None
-    assert 0 < compared.model.difference.max < 1
-    assert sum(compared.histogram.counts) == 400 * models.CLASSES
-    assert set(compared.drops) == {"", "group=even", "group=odd"}
+    assert measured.baseline.difference is None
+    assert 0 < measured.model.difference.max < 1
+    assert sum(measured.histogram.counts) == 400 * models.CLASSES
+    assert set(measured.drops) == {"", "group=even", "group=odd"}
 
 
-def test_the_baseline_is_weighed_without_what_only_training_needs(compared, trained):
-    assert compared.baseline.size.raw < compared.stages["pruned"].size.raw * 5
-    assert compared.baseline.weights[0].dtype == "float32"
-    assert compared.model.weights[0].dtype == "int8"
+def test_the_baseline_is_weighed_without_what_only_training_needs(measured):
+    assert measured.baseline.size.raw < measured.stages["pruned"].size.raw * 5
+    assert measured.baseline.weights[0].dtype == "float32"
+    assert measured.model.weights[0].dtype == "int8"
 
 
 def test_the_same_file_is_neither_faster_nor_slower(trained, loads_at_once):
@@ -82,11 +87,7 @@ def test_nan_is_a_failure(trained, tmp_path, loads_at_once):
 
 
 def test_a_model_that_fails_when_it_is_called_is_a_failure(trained, tmp_path, loads_at_once):
-    def fail(x):
-        with tf.control_dependencies([tf.debugging.assert_less(x, -1e9, "too large")]):
-            return x[:, : models.CLASSES] + 0
-
-    assert "The model does not run" in trained.compare(save(tmp_path / "bad", fail)).failure
+    assert "does not run" in trained.compare(save(tmp_path / "bad", _fail)).failure
 
 
 def test_a_baseline_with_other_inputs_is_refused(trained, tmp_path, loads_at_once):
@@ -102,10 +103,10 @@ def test_a_baseline_that_is_no_model_is_refused(trained, tmp_path, loads_at_once
         trained.compare(trained.int8, baseline=str(tmp_path))
 
 
-def test_a_batch_size_that_a_model_does_not_take_is_refused(trained, tmp_path, loads_at_once):
+def test_a_batch_size_that_a_model_does_not_take_is_a_failure(trained, tmp_path, loads_at_once):
     fixed = save(tmp_path / "fixed", lambda x: x[:, : models.CLASSES], (4, models.WIDTH))
-    with pytest.raises(ParameterError, match=r"The model takes no batches of \[1\] rows"):
-        trained.compare(fixed)
+    failure = trained.compare(fixed).failure
+    assert "The model takes no batches of [1] rows: its batch size is fixed" in failure
 
 
 @pytest.mark.parametrize(
@@ -113,18 +114,62 @@ def test_a_batch_size_that_a_model_does_not_take_is_refused(trained, tmp_path, l
     [
         ({"label_key": "none"}, ExamplesError, "`label_key` must be a feature of the rows"),
         ({"slice_keys": ("none",)}, ParameterError, "`slice_keys` must be features of the rows"),
-        ({"slice_keys": ("x",)}, ParameterError, "'x' has 399 values"),
+        ({"slice_keys": ("x",)}, ParameterError, "'x' has 400 values"),
         ({"output_name": "none"}, ParameterError, r"`output_name` must be one of \['prob"),
     ],
 )
-def test_what_the_rows_lack_is_refused(
-    trained, loads_at_once, timed_at_once, settings, kind, words
+def test_what_the_rows_lack_is_refused_before_anything_runs(
+    trained, loads_at_once, monkeypatch, settings, kind, words
 ):
+    monkeypatch.setattr(running, "run_models", None)
     with pytest.raises(kind, match=words):
         trained.compare(trained.int8, **settings)
 
 
-@pytest.fixture
-def timed_at_once(compared, monkeypatch):
-    times = {1: {name: stage.timings[1] for name, stage in compared.stages.items()}}
-    monkeypatch.setattr(comparison, "measure_timings", lambda *models, **settings: times)
+def test_a_stage_between_that_does_not_run_is_left_out_with_a_note(
+    trained, tmp_path, loads_at_once
+):
+    bad = save(tmp_path / "bad", _fail)
+    found = trained.compare(trained.int8, between={"pruned": bad}, rounds=1)
+    assert found.failure == ""
+    assert list(found.stages) == [BASELINE, MODEL]
+    assert found.notes == ["pruned: one of them does not run beside the others."]
+
+
+def test_a_model_that_fails_on_a_later_row_is_a_failure(trained, tmp_path, loads_at_once):
+    last = trained.sample.rows[-1]
+    value = tf.train.Example.FromString(last).features.feature["x"].float_list.value[0]
+
+    def fail(x):
+        with tf.control_dependencies([tf.debugging.assert_none_equal(x[:, 0], value)]):
+            return x[:, : models.CLASSES] + 0
+
+    assert "does not run" in trained.compare(save(tmp_path / "late", fail)).failure
+
+
+def test_a_text_that_differs_is_a_note_and_no_failure(trained, tmp_path, loads_at_once):
+    def texts(directory, word):
+        return models.save_functions(
+            directory,
+            serving_default=(
+                lambda x: {
+                    "probabilities": x[:, : models.CLASSES],
+                    "name": tf.fill(tf.shape(x)[:1], word),
+                },
+                {"x": models.spec()},
+            ),
+        )
+
+    found = trained.compare(
+        texts(tmp_path / "a", "a"),
+        baseline=texts(tmp_path / "b", "b"),
+        output_name="probabilities",
+        rounds=1,
+    )
+    assert (found.failure, found.model.difference.max) == ("", 0)
+    assert found.notes == ["Output 'name' holds text; it differs in 400 rows."]
+
+
+def _fail(x):
+    with tf.control_dependencies([tf.debugging.assert_less(x, -1e9, "too large")]):
+        return x[:, : models.CLASSES] + 0

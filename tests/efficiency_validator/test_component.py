@@ -62,6 +62,13 @@ def test_the_report_has_a_type_that_kubeflow_can_import():
         ({"max_bytes": 1, "batch_sizes": []}, "`batch_sizes` must be numbers of rows"),
         ({"max_bytes": 1, "batch_sizes": [0]}, "`batch_sizes` must be numbers of rows"),
         ({"max_bytes": 1, "rounds": 0}, "`rounds` must be at least 1"),
+        ({"max_bytes": 1, "batch_sizes": 32}, "`batch_sizes` must be numbers of rows"),
+        ({"max_bytes": 1, "seed": -1}, "`seed` must not be negative"),
+        ({"max_bytes": 1, "time_limit": 0}, "`time_limit` must be above 0 seconds"),
+        (
+            {"max_bytes": 1, "slice_keys": "hour", "label_key": "a"},
+            "`slice_keys` must be a sequence of features' names",
+        ),
         ({"max_bytes": 1, "splits": "eval"}, "`splits` must be a sequence"),
     ],
 )
@@ -74,5 +81,6 @@ def test_runtime_parameters_are_accepted():
     validator(
         min_speedup=tfx.dsl.experimental.RuntimeParameter("speedup", float, 1.5),
         max_quality_drop=0.1,
+        slice_keys=["hour"],
         label_key=tfx.dsl.experimental.RuntimeParameter("label", str),
     )

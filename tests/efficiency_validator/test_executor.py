@@ -119,6 +119,8 @@ def test_an_infra_blessing_that_is_given_is_obeyed(validating, measured_once):
     refused.set_int_custom_property("blessed", 0)
     validating.inputs["infra_blessing"] = [refused]
     assert validating.run(max_bytes=1_000_000) == 0
+    with open(os.path.join(validating.report.uri, "report.html")) as file:
+        assert "Not blessed" in file.read()
     refused.set_int_custom_property("blessed", 1)
     validating.report = validating.artifact(CompressionReport, "second")
     assert validating.run(max_bytes=1_000_000) == 1

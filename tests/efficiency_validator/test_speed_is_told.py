@@ -13,7 +13,7 @@ from support import models, rows
 
 from tfx_shrink.efficiency_validator.settings import Settings
 from tfx_shrink.measure.runtime import ServedModel
-from tfx_shrink.measure.timing import measure_timings
+from tfx_shrink.measure.timing import run_models
 from tfx_shrink.quantizer.quantize import quantize
 
 RUNS = int(os.environ.get("TFX_SHRINK_SPEED_RUNS", "1"))
@@ -39,7 +39,7 @@ def saved(tmp_path_factory):
 
     module = tf.Module()
     module.layers = layers
-    module.serve = tf.function(call, input_signature=[models.spec()], autograph=False)
+    module.serve = tf.function(call, autograph=False)
     signature = module.serve.get_concrete_function(tf.TensorSpec([None, models.WIDTH], name="x"))
     tf.saved_model.save(module, str(root / "float"), signatures={"serving_default": signature})
     path = rows.write(root / "rows", models.features(200))
@@ -52,7 +52,7 @@ def test_one_file_is_never_told_from_itself_and_int8_is_told_from_float(saved):
     settings = Settings()
     told, missed = [], []
     for seed in range(RUNS):
-        found = measure_timings(
+        found = run_models(
             {
                 "float": ServedModel(str(saved / "float"), "serving_default"),
                 "again": ServedModel(str(saved / "float"), "serving_default"),
@@ -64,7 +64,7 @@ def test_one_file_is_never_told_from_itself_and_int8_is_told_from_float(saved):
             rounds=settings.rounds,
             seed=seed,
             time_limit=settings.time_limit,
-        )
+        ).timings
         for size, timings in found.items():
             again, int8 = timings["again"].speedup, timings["int8"].speedup
             if not again.low <= 1 <= again.high:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from tfx_shrink.cli import main
 from tfx_shrink.efficiency_validator import validate as room
 from tfx_shrink.efficiency_validator.settings import Thresholds
-from tfx_shrink.errors import ExamplesError, ParameterError
+from tfx_shrink.errors import ExamplesError, ModelError, ParameterError
 
 
 @pytest.fixture
@@ -63,8 +63,14 @@ def test_a_file_that_no_server_loads_is_not_blessed(judge, trained, tmp_path):
     ("arguments", "kind", "words"),
     [
         ({"examples": ["/none/*"], "max_bytes": 1}, ExamplesError, "No file matches"),
+        ({}, ParameterError, "No threshold is given"),
+        ({"model_dir": "/none", "max_bytes": 1}, ModelError, "/none is not a directory"),
         ({"max_bytes": -1}, ParameterError, "`max_bytes` must be a number above 0"),
-        ({"settings": {"rounds": 0}}, ParameterError, "`rounds` must be at least 1"),
+        (
+            {"settings": {"rounds": 0}, "max_bytes": 1},
+            ParameterError,
+            "`rounds` must be at least 1",
+        ),
         ({"settings": {"label_key": None}, "max_quality_drop": 1}, ParameterError, "`label_key`"),
     ],
 )
@@ -105,4 +111,5 @@ def test_the_command_needs_a_threshold_and_the_report_none(trained, judge, tmp_p
     assert "No threshold is given" in command(trained, tmp_path, "validate").output
     done = command(trained, tmp_path, "report", "--label-key", "label")
     assert done.output.strip() == str(tmp_path / "out" / "report.html")
-    assert (tmp_path / "out" / "report.html").exists()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "lessed" not in page.replace("not blessed", "")

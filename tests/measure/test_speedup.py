@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfx_shrink.measure.speedup import compare_times, spread_of
+from tfx_shrink.measure.speedup import compare_times, percentile_bounds, spread_of
 
 
 def times(seconds, noise=0.0, seed=0, rounds=100, copies=(1.0, 1.0)):
@@ -53,3 +53,13 @@ def test_times_of_nothing_but_noise_are_told_apart_in_none_of_a_thousand_runs():
 def test_the_spread_is_at_least_five_percent():
     assert spread_of(times(1.0)) == pytest.approx(0.05)
     assert spread_of(times(1.0, copies=(1.0, 1.1))) == pytest.approx(1.1**3 - 1)
+
+
+def test_a_percentile_has_bounds_that_hold_it_and_none_where_calls_are_too_few():
+    random = np.random.RandomState(0)
+    held = 0
+    for _ in range(300):
+        low, high = percentile_bounds(random.rand(2000), 0.99)
+        held += low <= 0.99 <= high
+    assert held / 300 > 0.92
+    assert percentile_bounds(random.rand(100), 0.99)[1] == np.inf
