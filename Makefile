@@ -7,6 +7,7 @@ LOCK_ARGS ?=
 QUICK ?=
 export IMAGE ?=
 export BASE_IMAGE ?=
+export BUILD_ARGS ?=
 export OUT ?=
 export FLINK_JOB_SERVER_JAR ?=
 
@@ -15,7 +16,8 @@ STAMP := .venv/.setup-done
 
 MATRIX := tests/e2e/test_quantizer_matrix.py tests/e2e/test_quantized_evaluation.py
 
-.PHONY: setup demo test tools test-tools test-histories e2e-quantizer e2e-efficiency e2e-kubeflow e2e-flink e2e-serving image \
+.PHONY: setup demo test tools test-tools test-histories e2e-quantizer e2e-efficiency e2e-kubeflow e2e-flink e2e-serving \
+  e2e-cluster e2e-containers image \
   benchmark benchmark-quantizer benchmark-pruner benchmark-distiller benchmark-bucket-pusher benchmark-pull \
   check docs format lock wheel-check clean help
 
@@ -48,6 +50,12 @@ image: ## Build the image IMAGE; BASE_IMAGE=…, OUT=FILE.tar for a cluster with
 
 e2e-serving: setup tools ## Drive every alert to firing and back under Prometheus (10 minutes)
 	$(BIN)/python -m pytest tests/e2e/test_serving_watched.py -m tools $(PYTEST_ARGS)
+
+e2e-cluster: setup tools ## Serve on the cluster that KUBECONFIG names, which has the image IMAGE (20 minutes)
+	$(BIN)/python -m pytest tests/e2e/test_cluster_*.py -m cluster -s $(PYTEST_ARGS)
+
+e2e-containers: setup tools ## Run the compiled digits pipeline in containers of IMAGE, by podman, docker or KUBECONFIG's pods
+	$(BIN)/python -m pytest tests/e2e/test_containers.py -m cluster -s $(PYTEST_ARGS)
 
 tools: ## Fetch, pinned, into .tools what `make test-tools` runs against
 	bash scripts/tools.sh

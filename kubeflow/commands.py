@@ -63,6 +63,7 @@ def compile_pipeline(
 @click.argument("file")
 @click.option("--image", help="Takes the place of the compiled images.")
 @click.option("--subprocess", "as_processes", is_flag=True, help="No containers: plain processes.")
+@click.option("--namespace", help="Tasks are pods there, on the cluster that KUBECONFIG names.")
 @click.option("--root", help="Directory of objects and logs. Default: FILE without .yaml, -run.")
 @_parameter_option
 @json_option
@@ -70,21 +71,25 @@ def run_compiled(
     file: str,
     image: str | None,
     as_processes: bool,
+    namespace: str | None,
     root: str | None,
     parameters: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Run the compiled FILE on this machine as KFP 2.17 would; exit code 1 if a task fails."""
+    """Run the compiled FILE without KFP, as KFP 2.17 would; exit code 1 if a task fails."""
     _require_kfp()
     from tfx_shrink.kubeflow.local_launcher import run_compiled as run
 
     if image and as_processes:
         raise ParameterError("Give --image or --subprocess: processes have no image.")
+    if namespace and as_processes:
+        raise ParameterError("Give --namespace or --subprocess: processes run on this machine.")
     done = run(
         file,
         root or f"{os.path.splitext(file)[0]}-run",
         image=image,
         as_processes=as_processes,
+        namespace=namespace,
         parameters=parse_parameters(parameters),
         say=lambda line: click.echo(line, err=True),
     )

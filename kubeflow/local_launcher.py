@@ -1,4 +1,4 @@
-"""Runs a compiled pipeline on this machine, task by task, as a KFP cluster would."""
+"""Runs a compiled pipeline without KFP, task by task, as a KFP cluster would."""
 
 import dataclasses
 import os
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tfx_shrink.kubeflow.launcher import MIRRORED_VERSION
+from tfx_shrink.kubeflow.launcher.cluster_pods import ClusterPods
 from tfx_shrink.kubeflow.launcher.compiled import read_compiled, read_parameters
 from tfx_shrink.kubeflow.launcher.dag import OMITTED, SKIPPED, DagRunner, TaskRun
 from tfx_shrink.kubeflow.launcher.driver import MetadataStore, Scope
@@ -41,6 +42,7 @@ def run_compiled(
     *,
     image: str | None = None,
     as_processes: bool = False,
+    namespace: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     say: Callable[[str], None] = print,
 ) -> CompiledRun:
@@ -51,7 +53,9 @@ def run_compiled(
     JSON has them, URIs of an object store), sees only what its launcher would copy into its pod,
     and ends with its own exit code. There is no cache, tasks run one after the other, and retries
     are left aside. As processes, tasks see this machine's files and environment; as containers,
-    they run as this user on a read-only root, and a claim is a directory below `root`.
+    they run as this user on a read-only root, and a claim is a directory below `root`. As pods of a
+    cluster they run as a random user on a read-only root, with the namespace's claims and Secrets;
+    the object store is still a directory of this machine.
 
     Example:
       ```python
@@ -65,6 +69,8 @@ def run_compiled(
       image: Takes the place of the compiled images. Defaults to None: they are used.
       as_processes: Whether tasks run in this Python environment, without containers. Defaults to
         False.
+      namespace: Runs the tasks as pods there, on the cluster that KUBECONFIG names. Defaults to
+        None: nothing runs on a cluster.
       parameters: Runtime parameters; texts are converted to their types. Defaults to none.
       say: Gets each line meant for a person. Defaults to `print`.
 
@@ -79,7 +85,13 @@ def run_compiled(
     spec, platform = read_compiled(path)
     values = read_parameters(spec, parameters or {})
     root = os.path.abspath(root)
-    pods: Pods = ProcessPods(root) if as_processes else ContainerPods(root, image)
+    pods: Pods
+    if as_processes:
+        pods = ProcessPods(root)
+    elif namespace:
+        pods = ClusterPods(root, namespace, image)
+    else:
+        pods = ContainerPods(root, image)
     name = spec["pipelineInfo"]["name"]
     run_id = time.strftime("%Y%m%d-%H%M%S")
     run_root = f"{spec.get('defaultPipelineRoot', _DEFAULT_ROOT).rstrip('/')}/{name}/{run_id}"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build the image that compiled pipelines run in: IMAGE=name:tag BASE_IMAGE=… OUT=FILE.tar
+# Build the image that compiled pipelines run in: IMAGE=name:tag BASE_IMAGE=… BUILD_ARGS=… OUT=FILE.tar
 set -euo pipefail
 cd "${0%/*}/.."
 
@@ -14,6 +14,9 @@ arguments=(--tag "$image" --file kubeflow/Dockerfile)
 if [[ -n ${BASE_IMAGE:-} ]]; then
   arguments+=(--build-arg "BASE_IMAGE=$BASE_IMAGE")
 fi
+# Split as the shell would: BUILD_ARGS are several.
+# shellcheck disable=SC2206
+arguments+=(${BUILD_ARGS:-})
 "$engine" build "${arguments[@]}" .
 if [[ -n ${OUT:-} ]]; then
   "$engine" save --output "$OUT" "$image"

@@ -1,4 +1,4 @@
-"""Pods on one machine: as containers of podman or docker, or as plain processes."""
+"""Pods, and those of one machine: as containers of podman or docker, or as plain processes."""
 
 import abc
 import dataclasses
@@ -90,7 +90,7 @@ class ProcessPods(Pods):
             # The image's `python`, and whatever else is installed there.
             "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]),
         }
-        return _run(command, pod, environment)
+        return run_logged(command, pod, environment)
 
 
 class ContainerPods(Pods):
@@ -132,7 +132,7 @@ class ContainerPods(Pods):
             for key in secret["keyToEnv"]:
                 # By name alone: the value comes from this process's environment, not from argv.
                 arguments += ["--env", key["envVar"]]
-        code = _run([*arguments, "--entrypoint", command[0], image, *command[1:]], pod, None)
+        code = run_logged([*arguments, "--entrypoint", command[0], image, *command[1:]], pod, None)
         # Podman's and docker's own errors; a task's code 125 looks the same.
         if code in (125, 126, 127):
             raise RunError(
@@ -143,7 +143,8 @@ class ContainerPods(Pods):
         return code
 
 
-def _run(command: list[str], pod: Pod, environment: dict[str, str] | None) -> int:
+def run_logged(command: list[str], pod: Pod, environment: dict[str, str] | None) -> int:
+    """Runs a command with its output in the pod's log; returns its exit code."""
     with open(pod.log, "wb") as log:
         try:
             return subprocess.run(

@@ -12,6 +12,7 @@ model and the real server differ, the real one is right.
 | manager.py | core/: aspired_versions_manager.cc, availability_preserving_policy.cc, |
 | | loader_harness.cc, basic_manager.cc, servable_state_monitor.cc |
 | core.py | model_servers/: server_core.cc, server.cc, main.cc |
+| command_line.py | model_servers/: main.cc |
 | rest.py | model_servers/: http_rest_api_handler.cc, http_server.cc; util/json_tensor.cc |
 | services.py | model_servers/: prediction_service_impl.cc, model_service_impl.cc, |
 | | get_model_status_impl.cc; servables/tensorflow/get_model_metadata_impl.cc |

@@ -40,15 +40,20 @@ class ModelServer:
 
     Args:
       flags: Its flags.
-      timeout: For how many seconds a start is awaited; the real one waits for ever.
+      timeout: For how many seconds a start is awaited; with None for ever, as the real one does.
+      host: Where it listens.
+      grpc_port, rest_port: On which ports; 0 is a free one.
+      grpc_options: --grpc_channel_arguments.
 
     Attributes:
-      grpc_port, rest_port: Free ports of 127.0.0.1.
+      grpc_port, rest_port: Where it listens.
       metrics: What the Prometheus page is made of.
       log: The errors that the real one would log and go on.
     """
 
-    def __init__(self, flags, timeout=60):
+    def __init__(
+        self, flags, timeout=60, *, host="127.0.0.1", grpc_port=0, rest_port=0, grpc_options=()
+    ):
         self.metrics = Metrics()
         self.core = Core(flags, self.metrics)
         self.log = self.core.log
@@ -57,17 +62,17 @@ class ModelServer:
         except BaseException:
             self.core.close()
             raise
-        self._grpc = grpc.server(ThreadPoolExecutor(4))
+        self._grpc = grpc.server(ThreadPoolExecutor(4), options=grpc_options)
         prediction = PredictionService(self.core, self.metrics)
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, self._grpc)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(
             ModelService(self.core), self._grpc
         )
-        self.grpc_port = self._grpc.add_insecure_port("127.0.0.1:0")
+        self.grpc_port = self._grpc.add_insecure_port(f"{host}:{grpc_port}")
         self._grpc.start()
         self._http = None
         if flags.rest_api:
-            self._http = _Rest(("127.0.0.1", 0), handler(self.core, self.metrics))
+            self._http = _Rest((host, rest_port), handler(self.core, self.metrics))
             self.rest_port = self._http.server_port
             self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
             self._thread.start()
