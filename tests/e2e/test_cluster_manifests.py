@@ -1,11 +1,13 @@
 """The API server of the cluster that KUBECONFIG names takes every manifest, strictly."""
 
 import contextlib
+import functools
 
 import pytest
 import yaml
 from support import cluster
 from support.manifests import CRDS, PROJECT, SERVING, render_own
+from support.watched import wait_for
 
 pytestmark = pytest.mark.cluster
 cluster.skip_without_cluster()
@@ -23,8 +25,12 @@ def namespace():
             if cluster.kubectl("get", "crd", name, check=False).returncode:
                 cluster.kubectl("create", "--validate=strict", "-f", path)
                 stack.callback(cluster.kubectl, "delete", "crd", name)
-                cluster.kubectl("wait", "crd", name, "--for=condition=Established")
+                wait_for(functools.partial(is_served, name), f"{name} is served", 60)
         yield stack.enter_context(cluster.Namespace("manifests"))
+
+
+def is_served(name):
+    return cluster.kubectl("get", name, check=False).returncode == 0
 
 
 def dry_run(namespace, text):
