@@ -146,11 +146,15 @@ class Namespace:
         """Copies a directory's content to a directory of a pod."""
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w", dereference=True) as tar:
-            tar.add(
-                source,
-                ".",
-                filter=lambda item: None if set(item.name.split("/")) & set(leave_out) else item,
-            )
+            # Not the directory itself, which may be another user's.
+            for child in sorted(set(os.listdir(source)) - set(leave_out)):
+                tar.add(
+                    os.path.join(source, child),
+                    child,
+                    filter=lambda item: (
+                        None if set(item.name.split("/")) & set(leave_out) else item
+                    ),
+                )
         script = 'mkdir -p "$0" && tar --extract --no-same-owner --directory "$0"'
         self.exec(pod, "sh", "-c", script, target, text=packed.getvalue())
 
