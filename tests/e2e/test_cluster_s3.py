@@ -128,7 +128,7 @@ def test_releases_and_a_killed_pod_under_load(stage):
 
 def test_a_rolling_update_and_a_deleted_pod_fail_no_request(stage):
     with stage.asked(900) as asked:
-        asked.wait_for(rest=3, grpc=3, pods=3)
+        wait_for(lambda: all(asked.last(name) for name in TARGETS), lambda: f"{asked.told}")
         before = stage.namespace.pods(STABLE)
         stage.namespace.kubectl("rollout", "restart", "deployment/tfserving")
         stage.namespace.kubectl("rollout", "status", "deployment/tfserving", "--timeout=5m")
@@ -142,10 +142,11 @@ def test_a_rolling_update_and_a_deleted_pod_fail_no_request(stage):
 
 def test_a_version_that_cannot_be_loaded_leaves_the_old_one_ready(stage, tmp_path):
     with stage.asked(300) as asked:
-        asked.wait_for(rest=3)
+        wait_for(lambda: all(asked.last(name) for name in TARGETS), lambda: f"{asked.told}")
+        served = {name: asked.last(name) for name in TARGETS}
         push(bucket.write_model(str(tmp_path / "broken")), stage.environment, "--label", "canary")
         time.sleep(20)
-        asked.wait_for(rest=3, grpc=3)
+        assert {name: asked.last(name) for name in TARGETS} == served
     assert asked.errors() == []
     assert len(stage.namespace.ready(STABLE)) == 2
 

@@ -281,6 +281,21 @@ def test_batching_is_configured_as_tensorflow_serving_reads_it(name, rendered):
     assert parse_batching(text).max_batch_size.value > 0
 
 
+@pytest.mark.parametrize("name", [name for name in OVERLAYS if name != "kserve"])
+def test_a_grpc_channel_is_asked_to_leave_before_its_pod_is_killed(name, rendered):
+    """TensorFlow Serving ends no channel by itself, and one that is cut loses its requests."""
+    (text,) = (
+        text
+        for text in server_of(rendered[name])["args"]
+        if text.startswith("--grpc_channel_arguments=")
+    )
+    (age,) = re.findall(r"grpc\.max_connection_age_ms=(\d+)", text)
+    for deployment in workloads(rendered[name]):
+        if deployment["metadata"]["name"] in ("tfserving", "tfserving-canary"):
+            # gRPC stretches an age by up to a tenth.
+            assert int(age) * 1.1 < 1000 * pod_of(deployment)["terminationGracePeriodSeconds"]
+
+
 def test_probes_ask_for_the_model_of_the_settings(tmp_path):
     settings = {
         "name": "tfserving-settings",
