@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 PLANTED = "planted-9f3c1e-secret"
 TASKS = [
     *("csvexamplegen", "statisticsgen", "schemagen", "examplevalidator", "transform", "trainer"),
-    *("distiller", "pruner", "quantizer", "evaluator", "bucketpusher"),
+    *("distiller", "pruner", "quantizer", "evaluator", "efficiencyvalidator", "bucketpusher"),
 ]
 SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_ALLOW_HTTP")
 
