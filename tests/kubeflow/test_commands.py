@@ -106,6 +106,9 @@ def test_bad_options_of_run_compiled(shell):
         invoke("run-compiled", path, "--subprocess", "--image", "x:1"), "processes have no image"
     )
     assert_refused(
+        invoke("run-compiled", path, "--subprocess", "--namespace", "x"), "run on this machine"
+    )
+    assert_refused(
         invoke("run-compiled", path, "--subprocess", "--parameter", "x"), "must be NAME=VALUE"
     )
 
