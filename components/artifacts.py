@@ -1,5 +1,6 @@
 """Artifact types of tfx-shrink."""
 
+from tfx_shrink.report import HTML
 from tfx_shrink.tfx_seam.notebooks import register_html
 from tfx_shrink.tfx_seam.types import Artifact
 
@@ -11,4 +12,4 @@ class CompressionReport(Artifact):
     TYPE_NAME = "tfx_shrink.CompressionReport"
 
 
-register_html(CompressionReport, "report.html")
+register_html(CompressionReport, HTML)

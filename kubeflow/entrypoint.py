@@ -17,8 +17,7 @@ from collections.abc import Sequence
 from tfx_shrink.kubeflow import executor_input as messages
 from tfx_shrink.kubeflow.entrypoint_flags import KEEP_URIS, POD_ROOT_VARIABLE, RUN_DRIVER
 from tfx_shrink.kubeflow.uris import remote_uri
-
-_PAGE = "report.html"
+from tfx_shrink.report import HTML
 
 
 def run_task(arguments: Sequence[str], pod_root: str = "/") -> None:
@@ -56,7 +55,7 @@ def run_task(arguments: Sequence[str], pod_root: str = "/") -> None:
     made = json.loads(_read(output_file))
     for key, page in pages.items():
         (report,) = task["outputs"]["artifacts"][key]["artifacts"]
-        _write(page, _read(os.path.join(report["uri"], _PAGE)))
+        _write(page, _read(os.path.join(report["uri"], HTML)))
     messages.map_to_remote(made, pod_root)
     _write(launchers_file, json.dumps(made))
 

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 
 from tfx_shrink.evaluation.results import slice_name
+from tfx_shrink.report import HTML
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +47,7 @@ def read_verdict(outputs: Mapping[str, Mapping[str, list[Any]]]) -> Verdict:
             if blessing.get_int_custom_property("blessed") != 1:
                 missed.append(f"{node} did not bless the model: {_reasons(blessing, made)}")
     reports = [artifact.uri for made in outputs.values() for artifact in made.get("report", [])]
-    report = os.path.join(reports[-1], "report.html") if reports else None
+    report = os.path.join(reports[-1], HTML) if reports else None
     pushes = [artifact for made in outputs.values() for artifact in made.get("pushed_model", [])]
     pushed = [push for push in pushes if push.get_int_custom_property("pushed") == 1]
     if pushed:

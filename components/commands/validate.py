@@ -61,12 +61,9 @@ def validate(model_dir: str, baseline_dir: str, out: str, as_json: bool, **optio
     from tfx_shrink.efficiency_validator.settings import Thresholds
     from tfx_shrink.efficiency_validator.validate import validate as run_validate
 
-    names = (
-        *("max_bytes", "min_size_ratio", "min_speedup", "min_sparsity"),
-        *("max_output_difference", "max_quality_drop"),
-    )
+    names = [field.name for field in dataclasses.fields(Thresholds)]
     thresholds = {name: options.pop(name) for name in names}
-    thresholds["max_latency_ms"] = _limits(options.pop("max_latency_ms"))
+    thresholds["max_latency_ms"] = _limits(thresholds["max_latency_ms"])
     found = quietly(
         lambda: run_validate(
             model_dir,

@@ -1,8 +1,10 @@
 """EfficiencyValidator's executor: artifacts in, one validation, a blessing and a report out."""
 
 import logging
+from dataclasses import fields
 from typing import Any
 
+from tfx_shrink.efficiency_validator.settings import Thresholds
 from tfx_shrink.tfx_seam.artifacts import (
     example_patterns,
     is_infra_blessed,
@@ -16,10 +18,8 @@ from tfx_shrink.tfx_seam.components import BaseBeamExecutor, artifact_utils, jso
 
 _log = logging.getLogger(__name__)
 
-_THRESHOLDS = (
-    *("max_bytes", "min_size_ratio", "min_speedup", "min_sparsity"),
-    *("max_output_difference", "max_quality_drop"),
-)
+# One is a mapping, and travels as JSON.
+_NUMBERS = [field.name for field in fields(Thresholds) if field.name != "max_latency_ms"]
 _SETTINGS = ("num_examples", "seed", "metric", "threads", "rounds", "time_limit")
 # Inputs between the two models, in the order in which they are made.
 _BETWEEN = {"distilled_model": "distilled", "pruned_model": "pruned"}
@@ -36,7 +36,6 @@ class Executor(BaseBeamExecutor):
     ) -> None:
         # Pipeline authors need not wait for these.
         from tfx_shrink.efficiency_validator.checks import failed_check
-        from tfx_shrink.efficiency_validator.settings import Thresholds
         from tfx_shrink.efficiency_validator.validate import validate
 
         self._log_startup(input_dict, output_dict, exec_properties)
@@ -57,7 +56,7 @@ class Executor(BaseBeamExecutor):
             ),
             thresholds=Thresholds(
                 max_latency_ms=json_utils.loads(limits) if limits else None,
-                **{name: exec_properties.get(name) for name in _THRESHOLDS},
+                **{name: exec_properties.get(name) for name in _NUMBERS},
             ),
             refused_before=refused_before,
             between={

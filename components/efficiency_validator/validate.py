@@ -27,7 +27,8 @@ from tfx_shrink.errors import ModelError
 from tfx_shrink.examples.decode import transform_graph_in
 from tfx_shrink.examples.sample import sample_rows
 from tfx_shrink.measure.machine import describe_machine
-from tfx_shrink.report.write import HTML, write_report
+from tfx_shrink.report import HTML
+from tfx_shrink.report.write import write_report
 
 
 @dataclasses.dataclass(frozen=True)

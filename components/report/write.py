@@ -6,9 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from tfx_shrink.report import HTML, JSON
 from tfx_shrink.report.page import render_page
-
-HTML, JSON = "report.html", "report.json"
 
 
 def write_report(facts: Mapping[str, Any], out_dir: str) -> None:

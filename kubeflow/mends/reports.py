@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from tfx_shrink.artifacts import CompressionReport
 from tfx_shrink.kubeflow.entrypoint_flags import HTML_OUTPUT, HTML_TYPE
 
-_REPORT = "title: tfx_shrink.CompressionReport\n"
+_REPORT = f"title: {CompressionReport.TYPE_NAME}\n"
 
 
 def show_reports(spec: dict[str, Any]) -> None:
