@@ -14,9 +14,10 @@ export FLINK_JOB_SERVER_JAR ?=
 BIN := .venv/bin
 STAMP := .venv/.setup-done
 
-MATRIX := tests/e2e/test_quantizer_matrix.py tests/e2e/test_quantized_evaluation.py
+MATRIX := tests/e2e/test_quantizer_matrix.py tests/e2e/test_quantized_evaluation.py \
+  tests/e2e/test_public_module_files.py tests/pipelines/test_digits.py
 
-.PHONY: setup demo test tools test-tools test-histories e2e-quantizer e2e-efficiency e2e-kubeflow e2e-flink e2e-serving \
+.PHONY: setup demo test tools test-tools test-histories e2e-quantizer e2e-efficiency e2e-notebook e2e-kubeflow e2e-flink e2e-serving \
   e2e-cluster e2e-containers image \
   benchmark benchmark-quantizer benchmark-pruner benchmark-distiller benchmark-bucket-pusher benchmark-pull \
   check docs format lock wheel-check clean help
@@ -33,11 +34,14 @@ demo: setup ## Run the digits pipeline into ROOT (build/demo)
 test: setup ## Run the tests, two files at a time; PYTEST_ARGS are passed on
 	$(BIN)/python -m pytest tests -n 2 --dist loadfile $(PYTEST_ARGS)
 
-e2e-quantizer: setup ## Run every kind of model by every scheme (15 minutes); PYTEST_ARGS too
+e2e-quantizer: setup ## Run every kind of model by every scheme (25 minutes); PYTEST_ARGS too
 	$(BIN)/python -m pytest $(MATRIX) -m '' $(PYTEST_ARGS)
 
 e2e-efficiency: setup ## Tell int8 from float, and no file from itself, in 50 runs (15 minutes)
 	TFX_SHRINK_SPEED_RUNS=50 $(BIN)/python -m pytest tests/efficiency_validator/test_speed_is_told.py
+
+e2e-notebook: setup ## Run the example notebook, cell by cell (2 minutes)
+	$(BIN)/python -m pytest tests/pipelines/test_notebook.py -m ''
 
 e2e-kubeflow: setup ## Run the compiled digits pipeline as Kubeflow would (5 minutes); PYTEST_ARGS too
 	$(BIN)/python -m pytest tests/e2e/test_kubeflow_digits.py -m '' $(PYTEST_ARGS)

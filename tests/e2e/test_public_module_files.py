@@ -140,6 +140,7 @@ def taxi(tmp_path):
     return root
 
 
+@pytest.mark.matrix
 @pytest.mark.slow
 def test_taxi_template_is_pruned_and_published_with_every_signature(taxi):
     outputs = pipelines.run(

@@ -22,7 +22,7 @@ def test_no_output_is_committed(notebook):
     assert all(cell.outputs == [] and cell.execution_count is None for cell in cells)
 
 
-@pytest.mark.slow
+@pytest.mark.notebook
 def test_every_cell_runs_and_the_report_is_shown(notebook, tmp_path):
     asyncio.set_event_loop(asyncio.new_event_loop())
     client = nbclient.NotebookClient(
