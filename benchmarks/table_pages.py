@@ -1,16 +1,13 @@
 """The table as Markdown, and as a chart."""
 
-import math
 import statistics
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pygal
 
-from tfx_shrink.measure.interval import wilson_interval
-
-# Two-sided 95 % points of Student's t, by degrees of freedom.
-_T_95 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776}
+from tfx_shrink.measure.interval import mean_interval, wilson_interval
 
 
 def quality(seeds: list[Mapping[str, Any]]) -> tuple[float, float, float] | None:
@@ -21,9 +18,8 @@ def quality(seeds: list[Mapping[str, Any]]) -> tuple[float, float, float] | None
     if len(shares) == 1:
         rows = len(seeds[0]["right"])
         return (shares[0], *wilson_interval(seeds[0]["right"].count("1"), rows))
-    mean = statistics.mean(shares)
-    half = _T_95[len(shares) - 1] * statistics.stdev(shares) / math.sqrt(len(shares))
-    return mean, max(0.0, mean - half), min(1.0, mean + half)
+    low, high = mean_interval(np.array(shares))
+    return statistics.mean(shares), max(0.0, low), min(1.0, high)
 
 
 def markdown(table: Mapping[str, Any]) -> str:

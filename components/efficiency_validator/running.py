@@ -76,7 +76,16 @@ def load_all(
 def find_questions(
     opened: Mapping[str, OpenedModel], rows: Rows, settings: Settings, notes: list[str]
 ) -> dict[str, Question]:
-    """Finds what each model and the baseline can both be asked: the model last.
+    """Finds what each model and the baseline can both be asked.
+
+    Args:
+      opened: Models by name.
+      rows: Rows to ask.
+      settings: With the batch sizes that are to be timed.
+      notes: Gets why those in between cannot be asked.
+
+    Returns:
+      Questions by model, those in between first; those that cannot be asked have none.
 
     Raises:
       CandidateError: The model takes no batches of the sizes that are to be timed.
@@ -124,6 +133,16 @@ def run_all(
     notes: list[str],
 ) -> Ran:
     """Asks all models all rows and times them, in one process; those in between may drop out.
+
+    Args:
+      opened: Models by name.
+      questions: What each is asked; those that drop out are removed.
+      settings: How to measure.
+      work: A local directory.
+      notes: Gets who dropped out.
+
+    Returns:
+      Answers and times, the baseline's too.
 
     Raises:
       CandidateError: The model does not run.

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfx_shrink.errors import ParameterError
-
-METRICS = ("accuracy", "auc", "mse")
+from tfx_shrink.measure.metrics import METRICS
 
 _PERCENTILE = re.compile(r"(p50|p95|p99)(?:@([1-9][0-9]*))?")
 _AT_MOST_ONE = ("min_sparsity",)

@@ -31,12 +31,29 @@ def run_in_batches(
     Returns:
       Arrays `[rows, ...]` by output name.
     """
-    fixed = batch_size(inputs)
+    return answer_in_batches(call, rows, batch_size(inputs))
+
+
+def answer_in_batches(
+    call: Callable[[dict[str, np.ndarray]], Mapping[str, Any]],
+    rows: Mapping[str, np.ndarray],
+    fixed: int | None,
+) -> dict[str, np.ndarray]:
+    """Calls a function whose batch size is known on all rows, batch by batch.
+
+    Args:
+      call: As for `run_in_batches`.
+      rows: As for `run_in_batches`.
+      fixed: The only size of batch that it takes; None if it takes any.
+
+    Returns:
+      Arrays `[rows, ...]` by output name.
+    """
     answers = []
     for batch in _batches(rows, fixed or _BATCH):
         count = len(next(iter(batch.values())))
         if fixed and count < fixed:
-            batch = {name: _fill(values, fixed) for name, values in batch.items()}
+            batch = {name: repeat_rows(values, fixed) for name, values in batch.items()}
         answers.append({name: np.asarray(value)[:count] for name, value in call(batch).items()})
     return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
 
@@ -48,7 +65,7 @@ def full_batches(rows: Mapping[str, np.ndarray], size: int) -> Iterator[dict[str
     """
     count = len(next(iter(rows.values())))
     if count < size:
-        yield {name: _fill(values, size) for name, values in rows.items()}
+        yield {name: repeat_rows(values, size) for name, values in rows.items()}
         return
     for batch in _batches(rows, size):
         if len(next(iter(batch.values()))) == size:
@@ -60,5 +77,6 @@ def _batches(rows: Mapping[str, np.ndarray], size: int) -> Iterator[dict[str, np
         yield {name: values[start : start + size] for name, values in rows.items()}
 
 
-def _fill(values: np.ndarray, size: int) -> np.ndarray:
+def repeat_rows(values: np.ndarray, size: int) -> np.ndarray:
+    """Returns the first `size` of `[rows, ...]`, which begin again where they are fewer."""
     return values[np.arange(size) % len(values)]

@@ -19,7 +19,8 @@ peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 with open(sys.argv[1], "w") as file:
     json.dump({"code": code, "seconds": seconds, "peak": peak}, file)
 """
-_PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
+# Bytes of the unit in which getrusage tells memory.
+PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,4 +85,4 @@ def run_child(
             run = json.load(file)
     if run["code"]:
         raise subprocess.CalledProcessError(run["code"], command, output, said)
-    return ChildRun(run["seconds"], run["peak"] * _PEAK_UNIT, output)
+    return ChildRun(run["seconds"], run["peak"] * PEAK_UNIT, output)

@@ -5,13 +5,12 @@ import resource
 import sys
 import time
 
+from tfx_shrink.measure.child import PEAK_UNIT
 from tfx_shrink.measure.runtime import load_served
-
-_PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _PEAK_UNIT
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PEAK_UNIT
 
 
 def main() -> None:

@@ -46,8 +46,9 @@ def compare_times(other: np.ndarray, own: np.ndarray) -> Speedup:
     other, own = np.log(other), np.log(own)
     by_round = np.sort(other.mean(axis=0) - own.mean(axis=0))
     floor = max(abs(float(np.median(times[0] - times[1]))) for times in (other, own))
-    unknown = max(_FLOORS * floor, math.log(1 + _RESOLUTION))
-    first, last = _median_ranks(len(by_round))
+    unknown = _unknown(floor)
+    first, last = _ranks(len(by_round), 0.5)
+    last = min(last, len(by_round) - 1)
     return Speedup(
         value=math.exp(np.median(by_round)),
         low=math.exp(by_round[first] - unknown),
@@ -60,7 +61,7 @@ def spread_of(copies: np.ndarray) -> float:
     """Returns the share by which a time of `[2, rounds]` may be off; see `compare_times`."""
     first, second = np.log(copies)
     floor = abs(float(np.median(first - second)))
-    return math.exp(max(_FLOORS * floor, math.log(1 + _RESOLUTION))) - 1
+    return math.exp(_unknown(floor)) - 1
 
 
 def percentile_bounds(values: np.ndarray, share: float) -> tuple[float, float]:
@@ -74,13 +75,16 @@ def percentile_bounds(values: np.ndarray, share: float) -> tuple[float, float]:
       Lower and upper bound; the upper is infinite where there are too few values to have one.
     """
     ordered = np.sort(values)
-    count = len(ordered)
+    first, last = _ranks(len(ordered), share)
+    return float(ordered[first]), float(ordered[last]) if last < len(ordered) else math.inf
+
+
+def _unknown(floor: float) -> float:
+    """What two copies that differ by `floor` leave unknown; both are logarithms of ratios."""
+    return max(_FLOORS * floor, math.log(1 + _RESOLUTION))
+
+
+def _ranks(count: int, share: float) -> tuple[int, int]:
+    """Ranks between which a percentile lies with 95 % confidence; the last may be `count`."""
     middle, half = count * share, _Z_95 * math.sqrt(count * share * (1 - share))
-    first, last = max(0, math.floor(middle - half) - 1), math.ceil(middle + half)
-    return float(ordered[first]), float(ordered[last]) if last < count else math.inf
-
-
-def _median_ranks(count: int) -> tuple[int, int]:
-    """The ranks between which the median lies with 95 % confidence (Conover 1999, section 3.2)."""
-    half = _Z_95 * math.sqrt(count) / 2
-    return max(0, math.floor(count / 2 - half) - 1), min(count - 1, math.ceil(count / 2 + half))
+    return max(0, math.floor(middle - half) - 1), math.ceil(middle + half)

@@ -6,19 +6,18 @@ import json
 import os
 import pickle
 import sys
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tfx_shrink.examples.batches import answer_in_batches, repeat_rows
 from tfx_shrink.measure.latency import take_samples
-from tfx_shrink.measure.runtime import Call, open_served
+from tfx_shrink.measure.runtime import open_served
 from tfx_shrink.measure.speedup import compare_times, percentile_bounds, spread_of
 from tfx_shrink.measure.timing import ANSWERS, REQUEST, Timing
 
 _COPIES = 2
-_BATCH = 64
 _PERCENTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
 
@@ -36,14 +35,14 @@ def main() -> None:
         for name, model in request["models"].items()
     }
     answers = {
-        name: _answers(both[0], rows, request["models"][name].batch_size or _BATCH)
+        name: answer_in_batches(both[0], rows, request["models"][name].batch_size)
         for name, both in copies.items()
     }
     with open(os.path.join(work, ANSWERS), "wb") as file:
         pickle.dump(answers, file)
     found = {}
     for size in request["batch_sizes"]:
-        batch = {name: _repeated(values, size) for name, values in rows.items()}
+        batch = {name: repeat_rows(values, size) for name, values in rows.items()}
         calls = [functools.partial(copy, batch) for both in copies.values() for copy in both]
         each: list[list[float]] = [[] for _ in calls]
         samples, _ = take_samples(calls, rounds=request["rounds"], seed=request["seed"], each=each)
@@ -51,23 +50,6 @@ def main() -> None:
         single = dict(zip(copies, zip(each[::2], each[1::2], strict=True), strict=True))
         found[size] = {name: _describe(name, times, np.concatenate(single[name])) for name in times}
     print(json.dumps(found))
-
-
-def _answers(call: Call, rows: Mapping[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
-    """Answers to all rows, in batches of one size; the last one is filled up."""
-    count = len(next(iter(rows.values())))
-    parts = []
-    for start in range(0, count, size):
-        stop = min(start + size, count)
-        chosen = np.arange(start, start + size)
-        chosen[chosen >= count] = start
-        outputs = call({name: values[chosen] for name, values in rows.items()})
-        parts.append({name: np.asarray(value)[: stop - start] for name, value in outputs.items()})
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _repeated(values: np.ndarray, size: int) -> np.ndarray:
-    return values[np.arange(size) % len(values)]
 
 
 def _describe(name: str, times: dict[str, np.ndarray], single: np.ndarray) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import gc
 import pytest
 
 from tfx_shrink.errors import ParameterError
-from tfx_shrink.measure.latency import measure_latency
+from tfx_shrink.measure.latency import measure_latency, take_samples
 
 
 class Bench:
@@ -119,3 +119,15 @@ def test_the_first_call_of_a_sample_is_not_timed(bench):
     cold_then_warm = bench.variant("a", *[0.5, 0.002] * 11)
     found = bench.measure({"a": cold_then_warm}, rounds=5, warm_up=1)
     assert found["a"].p95 == pytest.approx(2000)
+
+
+def test_every_single_call_can_be_had_too(bench):
+    each = [[], []]
+    slow_once = bench.variant("a", *[0.0001] * 30, 0.005, 0.0001)
+    samples, calls = take_samples(
+        [slow_once, bench.variant("b", 0.002)], rounds=5, warm_up=2, clock=bench.clock, each=each
+    )
+    assert [len(times) for times in each] == [5 * count for count in calls]
+    # A mean of ten calls hides what one of them took.
+    assert max(each[0]) == pytest.approx(5000)
+    assert samples[0].max() < 1000
