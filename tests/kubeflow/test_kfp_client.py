@@ -11,4 +11,4 @@ def test_kfp_parses_loads_and_compiles_the_digits_pipeline_again(tmp_path, capsy
     made = kubeflow_pipelines.digits()
     KubeflowRunner(path, platform=platform).run(made)
     load_with_kfp.main(path, str(tmp_path / "again.yaml"))
-    assert "kfp 2.5.0 loaded digits: 11 executors" in capsys.readouterr().out
+    assert "kfp 2.5.0 loaded digits: 12 executors" in capsys.readouterr().out

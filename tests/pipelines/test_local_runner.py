@@ -32,6 +32,7 @@ def test_local_runner_prints_one_line_per_component_and_the_table(tmp_path):
         "Pruner",
         "Quantizer",
         "Evaluator",
+        "EfficiencyValidator",
         "BucketPusher",
     ]
     assert len(done.stderr.splitlines()) < 15
