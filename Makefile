@@ -20,7 +20,7 @@ MATRIX := tests/e2e/test_quantizer_matrix.py tests/e2e/test_quantized_evaluation
 .PHONY: setup demo test tools test-tools test-histories e2e-quantizer e2e-efficiency e2e-notebook e2e-kubeflow e2e-flink e2e-serving \
   e2e-cluster e2e-containers image \
   benchmark benchmark-quantizer benchmark-pruner benchmark-distiller benchmark-bucket-pusher benchmark-pull \
-  check docs format lock wheel-check clean help
+  tensorflow-io check docs format lock wheel-check clean help
 
 setup: $(STAMP) ## Make .venv from the lock; does nothing when it is up to date
 
@@ -84,7 +84,7 @@ format: setup ## Format the code and apply safe lint fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark: setup ## Measure every recipe on every model (hours; QUICK=1: 5 minutes); goes on where it was
+benchmark: setup $(if $(QUICK),,tools tensorflow-io) ## Measure every recipe on every model (hours; QUICK=1: 5 minutes); goes on where it was
 	$(BIN)/python benchmarks/table.py $(if $(QUICK),--quick)
 
 benchmark-quantizer: setup ## Measure what every scheme saves and costs (15 minutes)
@@ -96,9 +96,12 @@ benchmark-pruner: setup ## Measure what pruning saves and costs (15 minutes)
 benchmark-distiller: setup ## Measure what distilling saves and costs (25 minutes)
 	$(BIN)/python benchmarks/distiller.py
 
-benchmark-bucket-pusher: setup tools ## Measure a push beside the stock Pusher's and boto3's
+# The stock Pusher's way to S3.
+tensorflow-io: setup
 	uv=$$(bash scripts/uv.sh) && "$$uv" pip install --quiet --python $(BIN)/python --no-deps \
 	  --target .tools/tensorflow-io tensorflow-io==0.37.1 tensorflow-io-gcs-filesystem==0.37.1
+
+benchmark-bucket-pusher: setup tools tensorflow-io ## Measure a push beside the stock Pusher's and boto3's
 	$(BIN)/python benchmarks/bucket_pusher.py
 
 benchmark-pull: setup tools ## Measure a pull beside boto3's transfer manager, and what zstd saves

@@ -8,6 +8,7 @@ the stock copy, takes more than 1.1 times what boto3 does, or more than 400 MB o
     make benchmark-bucket-pusher
 """
 
+import dataclasses
 import os
 import random
 import socket
@@ -24,6 +25,23 @@ HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parent / ".tools"
 PYTHONS = {"boto3": str(TOOLS / "moto/bin/python")}
 OVERLAYS = {"stock": str(TOOLS / "tensorflow-io")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Pushes:
+    """What was measured, by contender.
+
+    Attributes:
+      seconds: Medians, without the start of a process.
+      megabytes: The most memory that a run took.
+      floor: Ratio of two medians of our own runs.
+      half_visible: Seconds for which a server could see half a version of the staged push.
+    """
+
+    seconds: dict[str, float]
+    megabytes: dict[str, float]
+    floor: float
+    half_visible: float
 
 
 def write_model(directory: Path) -> None:
@@ -78,45 +96,19 @@ def ours_staged(model: str, url: str) -> None:
 
 
 def boto3_copy(model: str, url: str) -> None:
-    """Uploads with boto3's transfer manager, 8 files at a time, after hashing every file."""
-    import hashlib
-    from concurrent.futures import ThreadPoolExecutor
+    """Uploads with boto3, as `peers/boto3_upload.py` does."""
+    from peers.boto3_upload import upload
 
-    import boto3
-    from boto3.s3.transfer import TransferConfig
-    from botocore.config import Config
-
-    paths = sorted((path for path in Path(model).rglob("*") if path.is_file()), key=os.path.getsize)
-    client = boto3.client(
-        "s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"], config=Config(max_pool_connections=32)
-    )
-    prefix = url.removeprefix("s3://models/")
-    config = TransferConfig(multipart_chunksize=8 << 20, max_concurrency=8)
-
-    def send(path: Path) -> None:
-        client.upload_file(
-            str(path), "models", f"{prefix}/{path.relative_to(model)}", Config=config
-        )
-
-    def hash_one(path: Path) -> None:
-        with open(path, "rb") as file:
-            digest = hashlib.sha256()
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-
-    with ThreadPoolExecutor(8) as threads:
-        list(threads.map(hash_one, paths))
-        list(threads.map(send, reversed(paths)))
+    bucket, prefix = url.removeprefix("s3://").split("/", 1)
+    upload(model, bucket, prefix)
 
 
 def stock_copy(model: str, url: str) -> None:
-    """Copies with the function that the stock Pusher calls."""
-    import tensorflow_io  # noqa: F401
-    from tfx.utils import io_utils
+    """Copies as the stock Pusher does; prints how long that took without importing TensorFlow."""
+    from peers.stock_pusher import push
 
     started = time.perf_counter()
-    io_utils.copy_dir(model, f"{url}/m/1", deny_regex_patterns=[r"saved_model\.pb"])
-    io_utils.copy_file(f"{model}/saved_model.pb", f"{url}/m/1/saved_model.pb")
+    push(model, f"{url}/m/1")
     print("took", time.perf_counter() - started)
 
 
@@ -182,11 +174,12 @@ def run(name: str, model: str, endpoint: str) -> tuple[float, float, float]:
     return float(said.get("took", seconds)), rss, float(said.get("half visible", 0))
 
 
-def main() -> int:
-    """Prints the table; returns the exit status."""
+def measure() -> Pushes:
+    """Measures every contender, interleaved."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    endpoint = f"http://127.0.0.1:{port}"
     sink = subprocess.Popen([sys.executable, str(HERE / "s3_sink.py"), str(port)])
     try:
         with tempfile.TemporaryDirectory() as directory:
@@ -196,40 +189,39 @@ def main() -> int:
             found: dict[str, list[tuple[float, float, float]]] = {}
             for round_ in range(ROUNDS):
                 for name in ("ours", "boto3", "staged", "ours"):
-                    found.setdefault(name, []).append(
-                        run(name, str(model), f"http://127.0.0.1:{port}")
-                    )
+                    found.setdefault(name, []).append(run(name, str(model), endpoint))
                 if round_ == 0:
-                    found["stock"] = [run("stock", str(model), f"http://127.0.0.1:{port}")]
+                    found["stock"] = [run("stock", str(model), endpoint)]
     finally:
         sink.terminate()
-    median = {name: statistics.median(run[0] for run in runs) for name, runs in found.items()}
-    rss = {name: max(run[1] for run in runs) for name, runs in found.items()}
-    for name, runs in found.items():
-        times = [run[0] for run in runs]
-        print(
-            f"{name:8} {median[name]:7.2f} s ({min(times):.2f}-{max(times):.2f}), "
-            f"{rss[name]:.0f} MB"
-        )
-    pairs = [run[0] for run in found["ours"]]
-    floor = statistics.median(pairs[::2]) / statistics.median(pairs[1::2])
-    print(f"noise floor, ours against ours: {floor:.2f}")
-    half_visible = statistics.median(run[2] for run in found["staged"])
-    print(
-        f"staging costs {median['staged'] - median['ours']:.2f} s; half a version is visible for "
-        f"{half_visible:.2f} s (the stock copy: nearly all of its {median['stock']:.0f} s)"
+    pairs = [one[0] for one in found["ours"]]
+    return Pushes(
+        seconds={name: statistics.median(one[0] for one in runs) for name, runs in found.items()},
+        megabytes={name: max(one[1] for one in runs) for name, runs in found.items()},
+        floor=statistics.median(pairs[::2]) / statistics.median(pairs[1::2]),
+        half_visible=statistics.median(one[2] for one in found["staged"]),
     )
+
+
+def main() -> int:
+    """Prints the table; returns the exit status."""
+    found = measure()
+    seconds = found.seconds
+    for name in seconds:
+        print(f"{name:8} {seconds[name]:7.2f} s, {found.megabytes[name]:.0f} MB")
+    print(f"noise floor, ours against ours: {found.floor:.2f}")
+    print(
+        f"staging costs {seconds['staged'] - seconds['ours']:.2f} s; half a version is visible for "
+        f"{found.half_visible:.2f} s (the stock copy: nearly all of its {seconds['stock']:.0f} s)"
+    )
+    speedup, to_boto3 = seconds["stock"] / seconds["ours"], seconds["ours"] / seconds["boto3"]
     figures = {
-        f"at least {MIN_SPEEDUP} times as fast as the stock copy": median["stock"] / median["ours"]
-        >= MIN_SPEEDUP,
-        f"at most {MAX_TO_BOTO3} times boto3": median["ours"] / median["boto3"] <= MAX_TO_BOTO3,
-        f"at most {MAX_RSS} MB": rss["ours"] <= MAX_RSS,
+        f"at least {MIN_SPEEDUP} times as fast as the stock copy": speedup >= MIN_SPEEDUP,
+        f"at most {MAX_TO_BOTO3} times boto3": to_boto3 <= MAX_TO_BOTO3,
+        f"at most {MAX_RSS} MB": found.megabytes["ours"] <= MAX_RSS,
     }
     missed = [text for text, met in figures.items() if not met]
-    print(
-        f"stock / ours {median['stock'] / median['ours']:.1f}, ours / boto3 "
-        f"{median['ours'] / median['boto3']:.2f}"
-    )
+    print(f"stock / ours {speedup:.1f}, ours / boto3 {to_boto3:.2f}")
     for text in missed:
         print(f"MISSED: {text}", file=sys.stderr)
     return bool(missed)

@@ -3,7 +3,8 @@
 Each model is trained, made smaller and judged in processes of its own, in random order; times are
 taken afterwards, with nothing else running, two copies of each model, interleaved. What was
 measured stays in build/table, so that a run that was stopped goes on where it was; `--fresh` begins
-again. Prints the table and writes build/table/table.json, .md and .svg.
+again. Prints the tables; a whole run writes benchmarks/results/table.json and the pages that show
+it, a quick one build/table-quick/table.json.
 
     .venv/bin/python benchmarks/table.py [--quick] [--fresh]
 """
@@ -23,8 +24,9 @@ from typing import Any
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import bucket_pusher
 from table_models import CNN, MLP, MODELS, data_of
-from table_pages import chart, markdown
+from table_pages import RESULT, markdown, write_pages
 from table_recipes import recipes_for
 
 from tfx_shrink.efficiency_validator.opened import as_served, open_model, same_question
@@ -32,6 +34,7 @@ from tfx_shrink.errors import ModelError
 from tfx_shrink.examples.files import read_rows
 from tfx_shrink.examples.sample import Sample
 from tfx_shrink.measure.child import run_child
+from tfx_shrink.measure.loading import measure_loading
 from tfx_shrink.measure.machine import describe_machine
 from tfx_shrink.measure.timing import run_models
 
@@ -52,7 +55,7 @@ class Plan:
     Attributes:
       root: Directory of models and of what was measured.
       models: The models' names.
-      seeds: Seeds that each is trained with.
+      seeds: Seeds that each is trained with; one where quality means nothing.
       quick: Whether to leave most recipes out.
     """
 
@@ -75,7 +78,7 @@ class Plan:
         return [
             (model, seed, recipe)
             for model in self.models
-            for seed in self.seeds
+            for seed in self.seeds[: None if data_of(model, "").label_key else 1]
             for recipe in recipes_for(model, self.quick)
         ]
 
@@ -113,9 +116,9 @@ def make(plan: Plan, model: str, seed: int, recipe: str) -> dict[str, Any]:
     return json.loads(record.read_text())
 
 
-def time_models(plan: Plan, model: str, recipes: list[str]) -> dict[str, Any]:
-    """Times what was made of a model's first seed; TFLite and SavedModels apart."""
-    record = plan.home(model) / "times.json"
+def run(plan: Plan, model: str, recipes: list[str]) -> dict[str, Any]:
+    """Times and loads what was made of a model's first seed; TFLite and SavedModels apart."""
+    record = plan.home(model) / "run.json"
     if record.exists():
         return json.loads(record.read_text())
     data = data_of(model, str(plan.home(model)))
@@ -145,7 +148,12 @@ def time_models(plan: Plan, model: str, recipes: list[str]) -> dict[str, Any]:
             time_limit=_CELL_SECONDS,
         ).timings.items():
             for recipe, timing in by_recipe.items():
-                found.setdefault(recipe, {})[size] = dataclasses.asdict(timing)
+                found.setdefault(recipe, {}).setdefault("times", {})[size] = dataclasses.asdict(
+                    timing
+                )
+        for recipe, served in ordered.items():
+            loading = measure_loading(served.path, time_limit=_CELL_SECONDS)
+            found[recipe]["loading"] = dataclasses.asdict(loading)
     record.write_text(json.dumps(found))
     return found
 
@@ -172,19 +180,28 @@ def measure(plan: Plan) -> dict[str, Any]:
         recipes = recipes_for(model, plan.quick)
         made = [name for name in recipes if "refused" not in found[model][name][0]]
         try:
-            times = time_models(plan, model, made)
+            ran = run(plan, model, made)
         except ModelError as error:
             raise SystemExit(f"{model}: {error}") from error
         for recipe in recipes:
             seeds = sorted(found[model][recipe], key=lambda one: one["seed"])
+            nothing = {"times": {}, "loading": None}
             lines.append(
-                {"model": model, "recipe": recipe, "seeds": seeds, "times": times.get(recipe, {})}
+                {"model": model, "recipe": recipe, "seeds": seeds, **ran.get(recipe, nothing)}
             )
     return {
-        "quick": plan.quick,
         "machine": dataclasses.asdict(describe_machine()),
         "lines": lines,
+        "pushes": None if plan.quick else push(plan),
     }
+
+
+def push(plan: Plan) -> dict[str, Any]:
+    """Measures pushes, unless that was done."""
+    record = plan.root / "pushes.json"
+    if not record.exists():
+        record.write_text(json.dumps(dataclasses.asdict(bucket_pusher.measure())))
+    return json.loads(record.read_text())
 
 
 def main() -> None:
@@ -198,11 +215,14 @@ def main() -> None:
         shutil.rmtree(root, ignore_errors=True)
     models = QUICK_MODELS if asked.quick else tuple(MODELS)
     plan = Plan(root, models, QUICK_SEEDS if asked.quick else SEEDS, asked.quick)
-    table = measure(plan)
-    (root / "table.json").write_text(json.dumps(table, indent=1))
-    (root / "table.md").write_text(markdown(table))
-    (root / "table.svg").write_text(chart(table))
+    # What was read back as JSON is written alike.
+    table = json.loads(json.dumps(measure(plan)))
+    result = root / "table.json" if asked.quick else RESULT
+    result.parent.mkdir(exist_ok=True)
+    result.write_text(json.dumps(table, indent=1) + "\n")
     print(markdown(table))
+    if not asked.quick:
+        write_pages(table)
 
 
 if __name__ == "__main__":

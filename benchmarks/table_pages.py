@@ -1,7 +1,12 @@
-"""The table as Markdown, and as a chart."""
+"""The table of benchmarks/results/table.json, as README, docs/benchmarks.md and its chart show it.
 
+.venv/bin/python benchmarks/table_pages.py    # writes all three anew
+"""
+
+import json
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,53 +14,90 @@ import pygal
 
 from tfx_shrink.measure.interval import mean_interval, wilson_interval
 
+PROJECT = Path(__file__).resolve().parent.parent
+RESULT = PROJECT / "benchmarks" / "results" / "table.json"
+README, PAGE = PROJECT / "README.md", PROJECT / "docs" / "benchmarks.md"
+CHART = PROJECT / "docs" / "benchmarks.svg"
+# What README shows of it, between these lines.
+SHOWN, BEGIN, END = "digits CNN", "<!-- made by `make benchmark` -->", "<!-- end -->"
+_BATCHES = ("1", "32")
 
-def quality(seeds: list[Mapping[str, Any]]) -> tuple[float, float, float] | None:
+Line = Mapping[str, Any]
+
+
+def quality(seeds: list[Line]) -> tuple[float, float, float] | None:
     """Returns accuracy with its 95 % interval: over the seeds, or of the rows of the only one."""
-    if seeds[0].get("right") is None:
+    if seeds[0]["right"] is None:
         return None
-    shares = [seed["right"].count("1") / len(seed["right"]) for seed in seeds]
+    shares = [seed["right"] / seed["rows"] for seed in seeds]
     if len(shares) == 1:
-        rows = len(seeds[0]["right"])
-        return (shares[0], *wilson_interval(seeds[0]["right"].count("1"), rows))
+        return (shares[0], *wilson_interval(seeds[0]["right"], seeds[0]["rows"]))
     low, high = mean_interval(np.array(shares))
     return statistics.mean(shares), max(0.0, low), min(1.0, high)
 
 
-def markdown(table: Mapping[str, Any]) -> str:
-    """Returns one table for each model."""
-    return "\n".join(
-        _model_table(model, [line for line in table["lines"] if line["model"] == model])
-        for model in dict.fromkeys(line["model"] for line in table["lines"])
-    )
-
-
-def _model_table(model: str, lines: list[Mapping[str, Any]]) -> str:
-    head = (
-        f"| {model} | bytes | gzip | accuracy [95 %] | p50 at 1, ms | p50 at 32, ms | floor "
-        "| seconds to make | MB to make |"
-    )
-    rows = [head, "|---" * 9 + "|"]
+def readme_table(table: Mapping[str, Any]) -> str:
+    """Returns what README shows: one model's sizes, accuracies and speeds."""
+    lines = _lines_of(table, SHOWN)
+    base = lines[0]["seeds"][0]["gzip"]
+    rows = [
+        f"| {SHOWN} | bytes | gzip | smaller | accuracy | times as fast, 1 row | 32 rows |",
+        "|---|--:|--:|--:|---|--:|--:|",
+    ]
     for line in lines:
         first = line["seeds"][0]
-        if "refused" in first:
-            rows.append(f"| {line['recipe']} | refused: {first['refused']} |" + " |" * 7)
-            continue
-        found = quality(line["seeds"])
-        times = {int(size): timing for size, timing in line["times"].items()}
-        floors = [timing["speedup"]["floor"] for timing in times.values() if timing["speedup"]]
-        cells = [
-            line["recipe"],
-            f"{first['bytes']:,}",
-            f"{first['gzip']:,}",
-            f"{found[0]:.4f} [{found[1]:.4f}, {found[2]:.4f}]" if found else "random weights",
-            *(f"{times[size]['p50']:.3g}" if size in times else "–" for size in (1, 32)),
-            f"{max(floors):.1%}" if floors else "–",
-            f"{first['seconds']:.1f}",
-            f"{first['peak_bytes'] / 1e6:,.0f}",
-        ]
-        rows.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*rows, ""])
+        rows.append(
+            _row(
+                line,
+                f"{first['bytes']:,}",
+                f"{first['gzip']:,}",
+                f"{base / first['gzip']:.1f} ×",
+                _accuracy(line["seeds"], ".1%"),
+                *(_speedup(line, size) for size in _BATCHES),
+            )
+            if "refused" not in first
+            else _refused(line, 6)
+        )
+    return "\n".join([*rows, "", _made_on(table)])
+
+
+def markdown(table: Mapping[str, Any]) -> str:
+    """Returns one whole table for each model, and that of the pushes."""
+    models = dict.fromkeys(line["model"] for line in table["lines"])
+    tables = [f"## {model}\n\n{_model_table(_lines_of(table, model))}" for model in models]
+    if table.get("pushes"):
+        tables.append(f"## Pushes\n\n{_push_table(table['pushes'])}")
+    return "\n\n".join([*tables, _made_on(table)])
+
+
+def page(table: Mapping[str, Any]) -> str:
+    """Returns docs/benchmarks.md."""
+    return f"""# Benchmarks
+
+`make benchmark` made this page: every recipe on every model, ours and what a user would write
+without tfx-shrink (`benchmarks/peers`). `make benchmark QUICK=1` makes a smaller one in minutes.
+
+- **bytes**, **gzip**: of the files that are served, without and with gzip; of the first seed.
+- **accuracy**: on rows that no model was trained on; the mean over the seeds, with its 95 %
+  interval.
+- **ms**: median and 95th percentile of single calls on one thread, of the first seed. SavedModels
+  run in TensorFlow Serving's C++ session, TFLite files in TensorFlow's interpreter.
+- **times as fast**: against `strip` for SavedModels and `float32` for TFLite, interleaved in one
+  process, with the 95 % interval; **floor** is how far two copies of one file differed meanwhile.
+- **load**: seconds and memory of loading it in a process of its own.
+- **made in**: seconds and peak memory of making it, beside one other such process.
+
+![Accuracy against bytes after gzip](benchmarks.svg)
+
+{markdown(table)}
+"""
+
+
+def with_table(readme: str, table: Mapping[str, Any]) -> str:
+    """Returns README with the table in its place."""
+    before, rest = readme.split(BEGIN, 1)
+    _, after = rest.split(END, 1)
+    return f"{before}{BEGIN}\n{readme_table(table)}\n{END}{after}"
 
 
 def chart(table: Mapping[str, Any]) -> str:
@@ -64,21 +106,140 @@ def chart(table: Mapping[str, Any]) -> str:
         title="Accuracy against bytes after gzip",
         stroke=False,
         js=[],
-        logarithmic=False,
         x_title="kilobytes after gzip",
         y_title="accuracy",
         legend_at_bottom=True,
     )
     for model in dict.fromkeys(line["model"] for line in table["lines"]):
         dots = []
-        for line in table["lines"]:
-            if line["model"] != model or "refused" in line["seeds"][0]:
-                continue
-            found = quality(line["seeds"])
+        for line in _lines_of(table, model):
+            first = line["seeds"][0]
+            found = None if "refused" in first else quality(line["seeds"])
             if found:
-                dots.append(
-                    {"value": (line["seeds"][0]["gzip"] / 1000, found[0]), "label": line["recipe"]}
-                )
+                dots.append({"value": (first["gzip"] / 1000, found[0]), "label": line["recipe"]})
         if dots:
             drawn.add(model, dots)
     return drawn.render(is_unicode=True)
+
+
+def write_pages(table: Mapping[str, Any]) -> None:
+    """Writes README's table, docs/benchmarks.md and its chart."""
+    README.write_text(with_table(README.read_text(), table))
+    PAGE.write_text(page(table))
+    CHART.write_text(chart(table))
+
+
+def _lines_of(table: Mapping[str, Any], model: str) -> list[Line]:
+    return [line for line in table["lines"] if line["model"] == model]
+
+
+def _model_table(lines: list[Line]) -> str:
+    columns = (
+        *("recipe", "bytes", "gzip", "accuracy [95 %]"),
+        *(f"{what} {size}" for size in _BATCHES for what in ("ms at", "times as fast at")),
+        *("floor", "load", "made in"),
+    )
+    rows = [_cells(columns), "|---" * len(columns) + "|"]
+    for line in lines:
+        first = line["seeds"][0]
+        rows.append(
+            _refused(line, len(columns) - 1)
+            if "refused" in first
+            else _row(
+                line,
+                f"{first['bytes']:,}",
+                f"{first['gzip']:,}",
+                _accuracy(line["seeds"], ".4f"),
+                *(cell for size in _BATCHES for cell in (_ms(line, size), _whole(line, size))),
+                _floor(line),
+                _cost(line["loading"]),
+                _cost(first),
+            )
+        )
+    return "\n".join(rows)
+
+
+def _push_table(pushes: Mapping[str, Any]) -> str:
+    names = {
+        "ours": "BucketPusher's push",
+        "staged": "the same, as to `gs://`",
+        "boto3": "others: boto3 and sha256",
+        "stock": "others: the stock Pusher's copy",
+    }
+    rows = [
+        "| 489 MB, 207 files, 30 ms a request | seconds | against ours | MB |",
+        "|---|--:|--:|--:|",
+    ]
+    for name, text in names.items():
+        seconds = pushes["seconds"][name]
+        ratio = seconds / pushes["seconds"]["ours"]
+        rows.append(
+            _cells((text, f"{seconds:.1f}", f"{ratio:.2f}", f"{pushes['megabytes'][name]:.0f}"))
+        )
+    return "\n".join([*rows, "", f"Floor, ours against ours: {abs(pushes['floor'] - 1):.0%}."])
+
+
+def _made_on(table: Mapping[str, Any]) -> str:
+    machine, floors = table["machine"], list(_floors(table["lines"]))
+    seeds = max(len(line["seeds"]) for line in table["lines"])
+    return (
+        f"{seeds} seed{'s' if seeds > 1 else ''}; times on one thread of {machine['cpu']}, "
+        f"where two copies of one file differed by at most {max(floors):.0%}."
+    )
+
+
+def _floors(lines: list[Line]) -> Iterator[float]:
+    for line in lines:
+        for timing in line["times"].values():
+            if timing["speedup"]:
+                yield timing["speedup"]["floor"]
+
+
+def _accuracy(seeds: list[Line], form: str) -> str:
+    found = quality(seeds)
+    if not found:
+        return "random weights"
+    middle, low, high = (format(value, form) for value in found)
+    return f"{middle} [{low}, {high}]"
+
+
+def _ms(line: Line, size: str) -> str:
+    timing = line["times"][size]
+    return f"{timing['p50']:.3g}, {timing['p95']:.3g}"
+
+
+def _speedup(line: Line, size: str) -> str:
+    speedup = line["times"][size]["speedup"]
+    return f"{speedup['value']:.2f}" if speedup else "1"
+
+
+def _whole(line: Line, size: str) -> str:
+    speedup = line["times"][size]["speedup"]
+    if not speedup:
+        return "1"
+    return f"{speedup['value']:.2f} [{speedup['low']:.2f}, {speedup['high']:.2f}]"
+
+
+def _floor(line: Line) -> str:
+    floors = list(_floors([line]))
+    return f"{max(floors):.1%}" if floors else "–"
+
+
+def _cost(spent: Line) -> str:
+    return f"{spent['seconds']:.2f} s, {spent['peak_bytes'] / 1e6:,.0f} MB"
+
+
+def _refused(line: Line, columns: int) -> str:
+    return f"| {line['recipe']} | refused: {line['seeds'][0]['refused']} |" + " |" * (columns - 1)
+
+
+def _row(line: Line, *cells: str) -> str:
+    return _cells((line["recipe"], *cells))
+
+
+def _cells(cells: tuple[str, ...]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+if __name__ == "__main__":
+    write_pages(json.loads(RESULT.read_text()))

@@ -72,13 +72,23 @@ def _distill(source: str, out: str, data: Data, seed: int) -> None:
 def _tflite_script(source: str, out: str, data: Data, seed: int) -> None:
     from peers.tflite_script import quantize as peer
 
+    os.makedirs(out)
+    peer(source, "image", _calibration_rows(), os.path.join(out, "model.tflite"))
+
+
+def _ai_edge_quantizer(source: str, out: str, data: Data, seed: int) -> None:
+    from peers.ai_edge_quantizer_script import quantize as peer
+
+    os.makedirs(out)
+    peer(source, "image", _calibration_rows(), os.path.join(out, "model.tflite"))
+
+
+def _calibration_rows() -> list[dict[str, np.ndarray]]:
     features, _ = digits_rows()
-    rows = [
+    return [
         {name: values[index : index + 1] for name, values in features.items()}
         for index in range(_CALIBRATION_ROWS)
     ]
-    os.makedirs(out)
-    peer(source, "image", rows, os.path.join(out, "model.tflite"))
 
 
 def _tfx_rewriter(source: str, out: str, data: Data, seed: int) -> None:
@@ -124,6 +134,7 @@ RECIPES: dict[str, list[Step]] = {
     "distill → int8": [_distill, _quantize("int8")],
     "distill → prune 50 % → int8": [_distill, _prune(target_sparsity=0.5), _quantize("int8")],
     "others: TFLite's converter, int8": [_tflite_script],
+    "others: ai-edge-quantizer, int8": [_ai_edge_quantizer],
     "others: TFX's rewriter": [_tfx_rewriter],
     "others: TFMOT, 80 %": [_tfmot_script],
     "others: Keras's distillation loop": [_keras_loop],
