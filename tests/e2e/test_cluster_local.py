@@ -8,8 +8,11 @@ from support import answering, cluster, cluster_serving
 from support.cluster_serving import STABLE, STATUS
 from support.watched import wait_for
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1200)]
-cluster.skip_without_cluster()
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.timeout(1200),
+    pytest.mark.usefixtures("a_cluster"),
+]
 
 MODELS = "/models"
 WRITER = "writer"

@@ -9,8 +9,7 @@ from support import cluster
 from support.manifests import CRDS, PROJECT, SERVING, render_own
 from support.watched import wait_for
 
-pytestmark = pytest.mark.cluster
-cluster.skip_without_cluster()
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("a_cluster")]
 
 OVERLAYS = sorted(path.name for path in (SERVING / "overlays").iterdir())
 COMPONENTS = ("prometheus-operator", "plain-prometheus", "grafana-dashboard")

@@ -12,8 +12,11 @@ from support import answering, bucket, cluster, cluster_prometheus, cluster_serv
 from support.cluster_serving import BUCKET, CANARY, STABLE, STATUS, push, tfx_shrink
 from support.watched import wait_for
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
-cluster.skip_without_cluster()
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.timeout(1800),
+    pytest.mark.usefixtures("a_cluster"),
+]
 
 TARGETS = {
     "rest": "rest,tfserving:8501,stable",

@@ -11,7 +11,6 @@ import tarfile
 import threading
 import uuid
 
-import pytest
 import yaml
 
 from support.manifests import KUBECTL
@@ -39,12 +38,6 @@ def why_not():
     if done.returncode:
         return f"the cluster does not answer: {done.stderr.strip().splitlines()[-1]}"
     return ""
-
-
-def skip_without_cluster():
-    """Skips a module in one line where there is no cluster."""
-    if reason := why_not():
-        pytest.skip(f"NOT RUN: {reason}", allow_module_level=True)
 
 
 def kubectl(*arguments, text=None, check=True, timeout=300):
