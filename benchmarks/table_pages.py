@@ -39,7 +39,7 @@ def quality(seeds: list[Line]) -> tuple[float, float, float] | None:
 def readme_table(table: Mapping[str, Any]) -> str:
     """Returns what README shows: one model's sizes, accuracies and speeds."""
     lines = _lines_of(table, SHOWN)
-    base = lines[0]["seeds"][0]["gzip"]
+    (base,) = (line["seeds"][0]["gzip"] for line in lines if line["recipe"] == "strip")
     rows = [
         f"| {SHOWN} | bytes | gzip | smaller | accuracy | times as fast, 1 row | 32 rows |",
         "|---|--:|--:|--:|---|--:|--:|",
@@ -226,7 +226,7 @@ def _floor(line: Line) -> str:
 
 
 def _cost(spent: Line) -> str:
-    return f"{spent['seconds']:.2f} s, {spent['peak_bytes'] / 1e6:,.0f} MB"
+    return f"{spent['seconds']:.2g} s, {spent['peak_bytes'] / 1e6:,.0f} MB"
 
 
 def _refused(line: Line, columns: int) -> str:
