@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -56,9 +57,13 @@ def data_of(model: str, root: str) -> Data:
 
 
 def train(model: str, seed: int, root: str) -> None:
-    """Writes a model's rows below `root`, trains it, and saves it as `root/<seed>/base`."""
+    """Trains a model and saves it as `root/<seed>/base`; the first leaves its rows there."""
     tf_keras.utils.set_random_seed(seed)
-    _TRAIN[model](os.path.join(root, "data"), os.path.join(root, str(seed), "base"))
+    data = os.path.join(root, "data")
+    with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as elsewhere:
+        # Rows are the same for every seed, and others may be reading them.
+        rows = elsewhere if os.path.exists(data) else data
+        _TRAIN[model](rows, os.path.join(root, str(seed), "base"))
 
 
 def _task(name: str, build: Callable[[], Any] | None = None) -> Callable[[str, str], None]:

@@ -182,5 +182,13 @@ def _from_proto(
         )
     if not destination.filesystem.base_directory:
         raise ParameterError("The `push_destination` proto has no filesystem.base_directory.")
-    root, name = os.path.split(destination.filesystem.base_directory.rstrip("/"))
-    return root or ".", name
+    directory = destination.filesystem.base_directory.rstrip("/")
+    scheme, separator, path = directory.rpartition("://")
+    root, name = os.path.split(path)
+    if separator and not root:
+        raise ParameterError(
+            "The proto's base_directory must be <root>/<model_name>, such as gs://bucket/digits. "
+            f"Received: base_directory={directory!r}. Give push_destination as a URL, and "
+            "model_name."
+        )
+    return f"{scheme}{separator}{root}" or ".", name

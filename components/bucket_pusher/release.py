@@ -100,8 +100,8 @@ def rollback(
     complete = books.look().complete
     if version is not None and version not in complete:
         raise ParameterError(f"`version` must be one of {complete}. Received: version={version}.")
-    labels, _ = models_config.read_pins(store, destination.model_name)
-    if labels:
+    _, named = models_config.read_pins(store, destination.model_name)
+    if named:
         return until_done(
             lambda: _point_back(store, destination, books, version, settle_seconds),
             destination.url,

@@ -57,9 +57,10 @@ class Store(Protocol):
         """Returns the names right below `prefix`, objects and directories."""
 
     def create(self, key: str, data: bytes) -> bool:
-        """Writes an object at once where there is none; False where another one is.
+        """Writes an object where there is none; False where another one is.
 
-        An equal object counts as written: a request whose answer was lost is sent again.
+        In a bucket it appears whole, and an equal object counts as written: a request whose answer
+        was lost is sent again. A file may be seen while it is written.
         """
 
     def replace(self, key: str, data: bytes, etag: str | None) -> bool:

@@ -29,7 +29,9 @@ Examples:
 @click.option(
     "--keep", default=2, show_default=True, help="How many of the highest versions stay on disk."
 )
-@click.option("--once", is_flag=True, help="Exit when up to date; exit code 1 if that fails.")
+@click.option(
+    "--once", is_flag=True, help="Exit when up to date; exit code 1 if nothing can be served."
+)
 @click.option(
     "--poll-seconds", default=10.0, show_default=True, help="Between two looks at the bucket."
 )

@@ -185,9 +185,10 @@ def run_all(
         except ModelError as own:
             raise CandidateError(str(own)) from error
     between = [name for name in served if name not in (BASELINE, MODEL)]
+    if between:
+        notes.append(f"{', '.join(between)}: one of them does not run beside the others.")
     for name in between:
         del questions[name]
-    notes.append(f"{', '.join(between)}: one of them does not run beside the others.")
     return run([BASELINE, MODEL], settings.rounds)
 
 

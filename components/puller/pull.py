@@ -1,4 +1,4 @@
-"""Keeps a local directory what a bucket wants to be served."""
+"""Keeps a local directory equal to what a bucket wants served."""
 
 import contextlib
 import random
@@ -47,7 +47,8 @@ def pull(
       model_names: Which models.
       keep: How many of the highest versions stay on the disk, at least 1; one that models.config
         names always does. Defaults to 2.
-      once: Whether to return as soon as the directory is up to date. Defaults to False.
+      once: Whether to return as soon as the directory is up to date, or, where that fails, every
+        model has a version that can be served; a warning says why. Defaults to False.
       poll_seconds: How long to wait between looks at the bucket. Defaults to 10.
       settle_seconds: How long a version is in models.config before a label moves to it; more than
         TensorFlow Serving's --model_config_file_poll_wait_seconds. Defaults to 60.
@@ -61,7 +62,8 @@ def pull(
 
     Raises:
       ParameterError: A parameter is out of its range.
-      PullError: The directory cannot be written, or, with `once`, something could not be fetched.
+      PullError: The directory cannot be written, or, with `once`, a model has no version that can
+        be served.
     """
     check_numbers(keep, poll_seconds, settle_seconds, port)
     destinations = check_models(url, model_names)
@@ -83,6 +85,8 @@ def pull(
                 break
             errors = [model.error for model in models if model.error]
             if once and errors:
+                if puller.status.ready():
+                    break
                 raise PullError("\n".join(dict.fromkeys(errors)))
             # Many servers must not ask at the same moment.
             stop.wait(poll_seconds * random.uniform(0.9, 1.1))

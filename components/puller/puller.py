@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 # A server that is slow to load what replaces a version still reads its directory.
 REMOVE_AFTER_SECONDS = 900.0
 # A version that is damaged is not fetched anew at every look.
-_FIRST_PAUSE, _LONGEST_PAUSE = 10.0, 600.0
+_FIRST_PAUSE, _LONGEST_PAUSE, _DOUBLINGS = 20.0, 600.0, 5
 
 
 class _PutOffError(PullError):
@@ -48,7 +48,7 @@ class _Model:
 
 
 class Puller:
-    """Makes a local directory what the bucket wants to be served; `look` is one attempt.
+    """Keeps a local directory equal to what the bucket wants served; `look` is one attempt.
 
     Args:
       store: The bucket's root.
@@ -115,13 +115,11 @@ class Puller:
             for model in self._models:
                 self._fail(model, BUCKET, error)
             return False
-        found = [(model, self._bring(model, config)) for model in self._models]
-        entries = [self._entry(model, wanted) for model, wanted in found]
-        waiting = self._config.write({entry.name: entry for entry in entries if entry is not None})
+        found = [(model, *self._bring(model, config)) for model in self._models]
+        entries = {entry.name: entry for _, entry, _ in found if entry is not None}
+        waiting = self._config.write(entries)
         done = [
-            model
-            for model, wanted in found
-            if wanted is not None and model.status.name not in waiting
+            model for model, _, all_there in found if all_there and model.status.name not in waiting
         ]
         for model in self._models:
             if model in done:
@@ -131,13 +129,18 @@ class Puller:
                 self._is_behind(model)
         return len(done) == len(found)
 
-    def _bring(self, model: _Model, config: ModelServerConfig) -> Wanted | None:
-        """Fetches what is missing; None where that failed."""
+    def _bring(self, model: _Model, config: ModelServerConfig) -> tuple[ModelConfig | None, bool]:
+        """Fetches what is missing.
+
+        Returns:
+          What the local models.config shall say of the model, and whether all is there.
+        """
+        before = self._config.entry(model.status.name)
         try:
             wanted = wanted_versions(model.books, config, self._keep)
         except PublishError as error:
             self._fail(model, BUCKET, error)
-            return None
+            return before, False
         model.status.published = wanted.published
         try:
             self._require_a_way_on(model, wanted)
@@ -146,7 +149,7 @@ class Puller:
             else:
                 for number in sorted({*wanted.versions} - {*model.served.versions()}):
                     self._fetch(model, number)
-            return wanted
+            return self._entry(model, wanted), True
         except (StoppedError, _PutOffError):
             pass  # It was said before, or nobody asks any more.
         except DamagedError as error:
@@ -156,7 +159,9 @@ class Puller:
         except OSError as error:
             self._fail(model, DISK, error)
         self._is_behind(model)
-        return None
+        if before is None and wanted.pinned is None and model.served.versions():
+            return self._entry(model, wanted), False  # A lower version stands in.
+        return before, False
 
     def _require_a_way_on(self, model: _Model, wanted: Wanted) -> None:
         """Refuses what would empty the directory, or go from chosen versions to the highest."""
@@ -209,7 +214,7 @@ class Puller:
             self._arrive(model, number, content)
         except DamagedError:
             model.times = model.times + 1 if number == model.damaged else 1
-            pause = min(_FIRST_PAUSE * 2**model.times, _LONGEST_PAUSE)
+            pause = min(_FIRST_PAUSE * 2 ** min(model.times - 1, _DOUBLINGS), _LONGEST_PAUSE)
             model.damaged, model.not_before = number, self._clock() + pause
             raise
         _log.info("%s arrived, %d bytes.", called, content.bytes)
@@ -244,10 +249,8 @@ class Puller:
                 f"{called} needs {needed:,} bytes, {self.directory} has {free:,} left",
             )
 
-    def _entry(self, model: _Model, wanted: Wanted | None) -> ModelConfig | None:
-        """What the local models.config shall say of a model."""
-        if wanted is None:
-            return self._config.entry(model.status.name)
+    def _entry(self, model: _Model, wanted: Wanted) -> ModelConfig:
+        """What the local models.config says of a model that is served as the bucket wants."""
         entry = ModelConfig(name=model.status.name, model_platform="tensorflow")
         if wanted.pinned is not None:
             entry.CopyFrom(wanted.pinned)

@@ -96,8 +96,9 @@ def promote_watched(
     Canary and stable must run in pods of their own, whose series carry the label `track` with the
     values `canary` and `stable`, as kubeflow/serving has them: TensorFlow Serving's metrics name
     neither version nor label. A canary that is taken back is named by no label any more, so that
-    servers unload it; `stable` stays as it is. While Prometheus does not answer nothing is decided,
-    and a watch that dies has decided nothing: begin again.
+    servers unload it; `stable` stays as it is. While Prometheus does not answer nothing is decided;
+    if it is silent when the watch ends, the canary is taken back. A watch that dies has decided
+    nothing: begin again.
 
     Example:
       ```python

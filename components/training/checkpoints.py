@@ -80,6 +80,11 @@ class EpochCheckpoints(tf_keras.callbacks.Callback):
     def restore(self) -> int:
         """Restores the last epoch that was saved, if any; returns how many are done."""
         self._manager.restore_or_initialize()
+        return self.epochs
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were done when the last one was saved."""
         return int(self._epoch)
 
     @property

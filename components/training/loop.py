@@ -57,7 +57,8 @@ def train(
       model: A compiled Keras model.
       data: Its batches.
       num_steps: How many batches.
-      checkpoint_dir: Where the state at the end of each epoch is kept; None: nowhere.
+      checkpoint_dir: Where the state at the end of each epoch is kept; None: only until
+        training ends.
       log_dir: TensorBoard's directory. Defaults to None: no logs.
       callbacks: Others that see every batch. Defaults to none.
       tracked: What belongs to the state of training besides model and optimizer. Defaults to
@@ -103,7 +104,8 @@ def train(
                     f"Keras cannot train the model on these rows: {_cause(error)} Is the loss "
                     "one for these labels and outputs?"
                 ) from error
-        return Trained(num_steps, epochs, done, checkpoints.loss)
+        steps = int(model.optimizer.iterations.numpy())
+        return Trained(steps, checkpoints.epochs, done, checkpoints.loss)
 
 
 class _Watch(tf_keras.callbacks.Callback):

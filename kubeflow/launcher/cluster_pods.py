@@ -117,8 +117,8 @@ class ClusterPods(Pods):
 def _manifest(name: str, image: str, platform: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a pod that waits to be told what to run."""
     folders = {folder: f"/{folder}" for folder in FOLDERS}
-    claims = {mount["constant"]: mount["mountPath"] for mount in platform.get("pvcMount", [])}
-    mounts = {**folders, "tmp": "/tmp", **claims}
+    claims = [(mount["constant"], mount["mountPath"]) for mount in platform.get("pvcMount", [])]
+    mounts = [*folders.items(), ("tmp", "/tmp"), *claims]
     variables = [
         {
             "name": key["envVar"],
@@ -156,14 +156,15 @@ def _manifest(name: str, image: str, platform: Mapping[str, Any]) -> dict[str, A
                         "readOnlyRootFilesystem": True,
                         "capabilities": {"drop": ["ALL"]},
                     },
-                    "volumeMounts": [
-                        {"name": key, "mountPath": path} for key, path in mounts.items()
-                    ],
+                    "volumeMounts": [{"name": key, "mountPath": path} for key, path in mounts],
                 }
             ],
             "volumes": [
                 *({"name": key, "emptyDir": {}} for key in (*folders, "tmp")),
-                *({"name": key, "persistentVolumeClaim": {"claimName": key}} for key in claims),
+                *(
+                    {"name": key, "persistentVolumeClaim": {"claimName": key}}
+                    for key in dict.fromkeys(claim for claim, _ in claims)
+                ),
             ],
         },
     }

@@ -5,6 +5,8 @@ Source: E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits, UCI, 
 
 import os
 
+from tfx_shrink.errors import ParameterError
+
 SIDE = 8
 LABEL = "label"
 PIXELS = [f"pixel_{row}_{column}" for row in range(SIDE) for column in range(SIDE)]
@@ -20,8 +22,17 @@ def write_csv(directory: str) -> str:
 
     Returns:
       The file's path.
+
+    Raises:
+      ParameterError: scikit-learn is not installed.
     """
-    from sklearn.datasets import load_digits
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise ParameterError(
+            "The digits are scikit-learn's: pip install scikit-learn, or tfx-shrink "
+            f"with its extra [digits] ({error})."
+        ) from error
 
     digits = load_digits()
     lines = [",".join([*PIXELS, LABEL])]

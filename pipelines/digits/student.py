@@ -1,4 +1,4 @@
-"""Distiller's user code: a network of a twentieth of the Trainer's weights."""
+"""Distiller's user code: a network of a twenty-fifth of the Trainer's weights."""
 
 from typing import Any
 

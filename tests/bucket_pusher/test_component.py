@@ -62,6 +62,21 @@ def test_a_stock_destination_names_root_and_model(directory):
     assert component.exec_properties["model_name"] == "digits"
 
 
+@pytest.mark.parametrize(
+    ("directory", "root"),
+    [("gs://bucket/digits", "gs://bucket"), ("file:///digits", "file:///")],
+)
+def test_a_stock_destination_may_be_a_url(directory, root):
+    component = pusher(push_destination=proto(directory), model_name=None)
+    assert component.exec_properties["push_destination"] == root
+    assert component.exec_properties["model_name"] == "digits"
+
+
+def test_a_stock_destination_that_is_a_bucket_alone_is_refused():
+    with pytest.raises(ParameterError, match="Received: base_directory='gs://digits'"):
+        pusher(push_destination=proto("gs://digits"), model_name=None)
+
+
 def test_a_stock_destination_and_a_name_contradict_each_other():
     with pytest.raises(ParameterError, match=r"last segment.*Received: model_name='digits'"):
         pusher(push_destination=proto("/srv/models/digits"))

@@ -33,7 +33,7 @@ FAST = {
     "file_system_poll_wait_seconds": 0.2,
     "model_config_file_poll_wait_seconds": 0.2,
     "manage_state_interval_micros": 50_000,
-    "num_load_threads": 1,
+    "num_load_threads": 2,
     "load_retry_interval_micros": 500_000,
     "allow_version_labels_for_unavailable_models": True,
 }

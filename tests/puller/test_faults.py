@@ -13,6 +13,7 @@ from tfx_shrink.bucket_pusher.publish import publish
 from tfx_shrink.bucket_pusher.retain import retain
 from tfx_shrink.lineage import file_digests
 from tfx_shrink.puller import puller as puller_module
+from tfx_shrink.puller.pull import pull
 from tfx_shrink.puller.status import BUCKET, DAMAGED, DISK
 
 
@@ -272,10 +273,27 @@ def test_where_nothing_is_served_yet_a_damaged_highest_version_gives_way(running
     status = fresh.status.models["digits"]
     assert (status.served, status.published) == (1, 2)
     assert fresh.status.ready()
+    assert list(pulling.local_config(tmp_path / "fresh")) == ["digits"]
     pulling.flip(running.store, "digits/2/saved_model.pb")
     clock.now += 60
     assert fresh.look()
     assert sorted(pulling.served(tmp_path / "fresh")) == [1, 2]
+
+
+def test_once_ends_with_what_stands_in_so_that_a_new_pod_starts(running, tmp_path):
+    pulling.flip(running.store, "digits/2/saved_model.pb")
+    served = str(tmp_path / "fresh")
+    found = pull(running.destination.url, served, ["digits"], once=True, store=running.store)
+    assert found == {"digits": 1}
+    assert list(pulling.local_config(served)) == ["digits"]
+
+
+def test_a_version_that_stays_damaged_for_weeks_is_tried_again_for_ever(running):
+    pulling.flip(running.store, "digits/2/saved_model.pb")
+    for _ in range(1100):
+        assert not running.puller.look()
+        running.clock.now += 600
+    assert running.status.failures[DAMAGED] == 1100
 
 
 def test_one_model_that_fails_does_not_hold_up_another(models, tmp_path):

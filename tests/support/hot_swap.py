@@ -15,7 +15,7 @@ FAST = {
     "file_system_poll_wait_seconds": 0.05,
     "model_config_file_poll_wait_seconds": 0.05,
     "manage_state_interval_micros": 10_000,
-    "num_load_threads": 1,
+    "num_load_threads": 2,
     "load_retry_interval_micros": 100_000,
 }
 
