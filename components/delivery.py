@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from tfx_shrink import lineage
 from tfx_shrink.errors import ParameterError, PublishError
+from tfx_shrink.model_files import SAVED_MODEL, TFLITE_FILES
 
 # A directory is a model from the moment it holds one of these, so they are written last.
-_SENTINELS = ("model.tflite", "tflite", "saved_model.pb")
+_SENTINELS = (*TFLITE_FILES, SAVED_MODEL)
 
 
 def require_new(out_dir: str) -> None:

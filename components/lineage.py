@@ -15,8 +15,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_shrink.errors import ModelError
+from tfx_shrink.model_files import EVALUATED_TFLITE, EXTRA, TFLITE_FILES
 
-RECORD_PATH = os.path.join("assets.extra", "compression.json")
+RECORD_PATH = os.path.join(EXTRA, "compression.json")
 _PACKAGES = ("tfx-shrink", "tensorflow", "tf-keras", "tfx")
 _CHUNK = 1 << 20
 # Schemes of the Quantizer that leave every weight a float variable.
@@ -51,7 +52,7 @@ def model_state(model_dir: str) -> ModelState:
     files = file_digests(model_dir, skip_extra=True)
     canonical = json.dumps(sorted((path, *entry) for path, entry in files.items()))
     names = set(files)
-    twice = files["tflite"][0] if {"tflite", "model.tflite"} <= names else 0
+    twice = files[EVALUATED_TFLITE][0] if {*TFLITE_FILES} <= names else 0
     total = sum(size for size, _ in files.values()) - twice
     return ModelState(hashlib.sha256(canonical.encode()).hexdigest(), total)
 
@@ -63,7 +64,7 @@ def file_digests(model_dir: str, *, skip_extra: bool = False) -> dict[str, tuple
         for name in names:
             path = os.path.join(directory, name)
             relative = os.path.relpath(path, model_dir)
-            if skip_extra and relative.split(os.sep)[0] == "assets.extra":
+            if skip_extra and relative.split(os.sep)[0] == EXTRA:
                 continue
             result[relative] = _digest(path)
     return result

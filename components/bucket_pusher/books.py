@@ -16,6 +16,7 @@ from typing import Any
 
 from tfx_shrink.bucket_pusher.content import sentinel_of
 from tfx_shrink.bucket_pusher.store import Entry, Store
+from tfx_shrink.model_files import SAVED_MODEL, SERVED_TFLITE
 
 INT64_MAX = 2**63 - 1
 # What TensorFlow Serving takes for a version: absl::SimpleAtoi accepts it
@@ -117,11 +118,11 @@ class Books:
     def _is_complete(self, number: int, entries: list[Entry], *, committed: bool) -> bool:
         prefix = self.version(number)
         sentinel = sentinel_of({entry.key.removeprefix(prefix) for entry in entries})
-        if sentinel != "model.tflite" or committed:
+        if sentinel != SERVED_TFLITE or committed:
             return bool(sentinel)
         # A SavedModel may hold such a file, too, before its own sentinel is there.
         claim = self.claim(number)
-        return claim is None or "saved_model.pb" not in claim.record.get("files", ())
+        return claim is None or SAVED_MODEL not in claim.record.get("files", ())
 
     def claim(self, number: int) -> Claim | None:
         """Returns a number's claim, or None where there is none that can be read."""

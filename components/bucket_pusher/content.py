@@ -12,13 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tfx_shrink.errors import ModelError, PublishError
+from tfx_shrink.model_files import EXTRA, SAVED_MODEL, SERVED_TFLITE
 
 # What TensorFlow Serving opens first, so it is written last; the first of them that a model has.
-SENTINELS = ("saved_model.pb", "model.tflite")
+SENTINELS = (SAVED_MODEL, SERVED_TFLITE)
 FILES_AT_ONCE = 8
-_EXTRA = "assets.extra/"
+_EXTRA = f"{EXTRA}/"
 # Where TensorFlow Serving looks for them.
-WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"
+WARMUP_REQUESTS = f"{EXTRA}/tf_serving_warmup_requests"
 _CHUNK = 1 << 20
 
 
@@ -138,10 +139,10 @@ def read_content(model_dir: str) -> Content:
       PublishError: It cannot be read.
     """
     paths = sorted(_paths(model_dir))
-    if "saved_model.pb" in paths:
+    if SAVED_MODEL in paths:
         chosen = paths
-    elif "model.tflite" in paths:
-        chosen = [path for path in paths if path == "model.tflite" or path.startswith(_EXTRA)]
+    elif SERVED_TFLITE in paths:
+        chosen = [path for path in paths if path == SERVED_TFLITE or path.startswith(_EXTRA)]
     else:
         raise ModelError(
             f"{model_dir} holds no model to publish: neither saved_model.pb nor model.tflite. It "

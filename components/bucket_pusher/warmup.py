@@ -21,6 +21,7 @@ from tfx_shrink.examples.batches import batch_size
 from tfx_shrink.examples.decode import decode_rows
 from tfx_shrink.examples.files import list_files, read_rows
 from tfx_shrink.examples.sample import Sample, is_from_transform
+from tfx_shrink.model_files import SAVED_MODEL, SERVED_TFLITE, SERVING_DEFAULT
 from tfx_shrink.proof.source import Source
 from tfx_shrink.saved_model.cpp_session import CppSession
 from tfx_shrink.saved_model.functions import (
@@ -30,7 +31,7 @@ from tfx_shrink.saved_model.functions import (
     list_functions,
     load,
 )
-from tfx_shrink.tflite.interpreter import SIGNATURE, TFLiteModel
+from tfx_shrink.tflite.interpreter import TFLiteModel
 from tfx_shrink.tflite.signature_defs import read_signature_defs
 
 DEFAULT_REQUESTS = 10
@@ -73,7 +74,7 @@ def write_warmup_requests(
         raise ExamplesError(f"The Examples are empty: there is no row in {list(examples)}.")
     sample = Sample(rows, is_from_transform(files))
     with on_this_machine(model_dir) as local_dir:
-        if os.path.exists(os.path.join(local_dir, "saved_model.pb")):
+        if os.path.exists(os.path.join(local_dir, SAVED_MODEL)):
             signature, requests = _of_saved_model(local_dir, sample, transform_graph)
         else:
             signature, requests = _of_tflite(local_dir, sample, transform_graph)
@@ -102,13 +103,13 @@ def _of_saved_model(
 def _of_tflite(
     model_dir: str, sample: Sample, transform_graph: str | None
 ) -> tuple[str, list[Request]]:
-    with open(os.path.join(model_dir, "model.tflite"), "rb") as file:
+    with open(os.path.join(model_dir, SERVED_TFLITE), "rb") as file:
         content = file.read()
     model = TFLiteModel(content)
     served = read_signature_defs(content)
-    if SIGNATURE not in served or set(served[SIGNATURE].inputs) != set(model.inputs):
+    if SERVING_DEFAULT not in served or set(served[SERVING_DEFAULT].inputs) != set(model.inputs):
         raise ModelError(
-            f"TensorFlow Serving finds no signature {SIGNATURE!r} with the inputs "
+            f"TensorFlow Serving finds no signature {SERVING_DEFAULT!r} with the inputs "
             f"{sorted(model.inputs)} in {model_dir}/model.tflite, so no warm-up request can name "
             "them. Convert it with the Quantizer, or leave `examples` out."
         )
@@ -121,13 +122,13 @@ def _of_tflite(
     requests = list(_one_by_one(rows, batch_size(model.features) or 1))
     for request in requests:
         model(request)
-    return SIGNATURE, [model.quantize(request) for request in requests]
+    return SERVING_DEFAULT, [model.quantize(request) for request in requests]
 
 
 def _chosen(model_dir: str, functions: Sequence[ServedFunction]) -> ServedFunction:
     others = (CALL_FUNCTION, *PREPROCESSING_SIGNATURES)
     able = [item for item in functions if item.name not in others]
-    for function in sorted(able, key=lambda item: (item.name != SIGNATURE, item.name)):
+    for function in sorted(able, key=lambda item: (item.name != SERVING_DEFAULT, item.name)):
         if function.inputs:
             return function
     raise ModelError(

@@ -14,8 +14,9 @@ from tfx_shrink.examples.batches import batch_size
 from tfx_shrink.examples.sample import Sample
 from tfx_shrink.measure.runtime import ServedModel
 from tfx_shrink.measure.stored import tflite_path
+from tfx_shrink.model_files import SERVING_DEFAULT
 from tfx_shrink.proof.source import Source
-from tfx_shrink.saved_model.export import SIGNATURE, export_function
+from tfx_shrink.saved_model.export import export_function
 from tfx_shrink.saved_model.functions import (
     CALL_FUNCTION,
     PREPROCESSING_SIGNATURES,
@@ -79,7 +80,7 @@ def open_model(model_dir: str) -> OpenedModel:
     with tf.io.gfile.GFile(path, "rb") as file:
         model = TFLiteModel(file.read())
     function = ServedFunction(
-        name=SIGNATURE,
+        name=SERVING_DEFAULT,
         inputs=model.features,
         outputs=model.outputs,
         concrete=None,
@@ -155,7 +156,7 @@ def as_served(opened: OpenedModel, function: ServedFunction, work_dir: str) -> S
         path = _local(opened.model_dir, work_dir)
         return ServedModel(path, function.name, batch_size=size)
     names = export_function(function, opened.loaded, work_dir)
-    return ServedModel(work_dir, SIGNATURE, names, size)
+    return ServedModel(work_dir, SERVING_DEFAULT, names, size)
 
 
 def loadable_path(model_dir: str, work_dir: str) -> str:

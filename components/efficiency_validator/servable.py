@@ -12,11 +12,10 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tfx_shrink import lineage
 from tfx_shrink.lineage import content_digest
+from tfx_shrink.model_files import EVALUATED_TFLITE, SAVED_MODEL, SERVED_TFLITE, SERVING_DEFAULT
 from tfx_shrink.tflite.contents import tensorflow_operations
-from tfx_shrink.tflite.interpreter import SIGNATURE
 from tfx_shrink.tflite.signature_defs import own_signature_def, read_signature_defs
 
-_SERVED, _EVALUATED = "model.tflite", "tflite"
 # What loads tables; no request names it (tensorflow/cc/saved_model/constants.h).
 _INITIALIZATION = "__saved_model_init_op"
 
@@ -32,14 +31,16 @@ def serving_problems(model_dir: str, baseline_dir: str) -> list[str]:
       One sentence each, with what to do; empty where there is nothing.
     """
     names = {name.rstrip("/") for name in tf.io.gfile.listdir(model_dir)}
-    tflite_names = sorted(name for name in names if name == _EVALUATED or name.endswith(".tflite"))
+    tflite_names = sorted(
+        name for name in names if name == EVALUATED_TFLITE or name.endswith(".tflite")
+    )
     if not tflite_names:
         return _problems_of_saved_model(model_dir, baseline_dir)
     problems = []
-    if _SERVED not in names:
+    if SERVED_TFLITE not in names:
         problems.append(
-            f"The TFLite file is called {tflite_names[0]}; TensorFlow Serving loads {_SERVED} only,"
-            " and without it silently falls back to a SavedModel. Rename it."
+            f"The TFLite file is called {tflite_names[0]}; TensorFlow Serving loads "
+            f"{SERVED_TFLITE} only, and without it silently falls back to a SavedModel. Rename it."
         )
     if tf.saved_model.contains_saved_model(model_dir):
         problems.append(
@@ -49,13 +50,13 @@ def serving_problems(model_dir: str, baseline_dir: str) -> list[str]:
     paths = {name: os.path.join(model_dir, name) for name in tflite_names}
     if len({content_digest(path) for path in paths.values()}) > 1:
         problems.append(f"The files {tflite_names} differ; what was judged is not what is served.")
-    with tf.io.gfile.GFile(paths.get(_SERVED, paths[tflite_names[0]]), "rb") as file:
+    with tf.io.gfile.GFile(paths.get(SERVED_TFLITE, paths[tflite_names[0]]), "rb") as file:
         return problems + _problems_of_tflite(file.read())
 
 
 def _problems_of_saved_model(model_dir: str, baseline_dir: str) -> list[str]:
     if not tf.saved_model.contains_saved_model(model_dir):
-        return [f"There is neither saved_model.pb nor {_SERVED} in {model_dir}."]
+        return [f"There is neither saved_model.pb nor {SERVED_TFLITE} in {model_dir}."]
     names = _signature_names(model_dir)
     if not names:
         return ["The SavedModel has no signature, so no request can name one. Save it with one."]
@@ -71,7 +72,7 @@ def _problems_of_saved_model(model_dir: str, baseline_dir: str) -> list[str]:
 
 
 def _signature_names(model_dir: str) -> set[str]:
-    with tf.io.gfile.GFile(os.path.join(model_dir, "saved_model.pb"), "rb") as file:
+    with tf.io.gfile.GFile(os.path.join(model_dir, SAVED_MODEL), "rb") as file:
         saved = saved_model_pb2.SavedModel.FromString(file.read())
     return set(saved.meta_graphs[0].signature_def) - {_INITIALIZATION}
 
@@ -93,11 +94,11 @@ def _problems_of_tflite(content: bytes) -> list[str]:
     except Exception as error:  # A damaged flatbuffer raises whatever it likes.
         return [f"The TFLite file cannot be read: {error}"]
     problems = []
-    if SIGNATURE not in signatures:
+    if SERVING_DEFAULT not in signatures:
         problems.append(
             f"The TFLite file's metadata lists the signatures {sorted(signatures)}, not "
-            f"{SIGNATURE!r}: TensorFlow Serving would serve tensors under made-up names. Convert "
-            "it with tfx-shrink, or add signature_defs_metadata."
+            f"{SERVING_DEFAULT!r}: TensorFlow Serving would serve tensors under made-up names. "
+            "Convert it with tfx-shrink, or add signature_defs_metadata."
         )
     for name, signature in signatures.items():
         if expected is not None and signature != expected:

@@ -39,6 +39,7 @@ import tensorflow_model_analysis as tfma
 
 from tfx_shrink.errors import ModelError, ParameterError
 from tfx_shrink.evaluation.served_tflite import ServedTFLiteLoader
+from tfx_shrink.model_files import EVALUATED_TFLITE, SAVED_MODEL, SERVING_DEFAULT
 
 __all__ = ["custom_eval_shared_model", "custom_extractors"]
 
@@ -62,7 +63,7 @@ def custom_eval_shared_model(
     """
     files = {
         name
-        for name in ("tflite", "saved_model.pb", "saved_model.pbtxt")
+        for name in (EVALUATED_TFLITE, SAVED_MODEL, f"{SAVED_MODEL}txt")
         if tf.io.gfile.exists(os.path.join(eval_saved_model_path, name))
     }
     if not files:
@@ -73,9 +74,9 @@ def custom_eval_shared_model(
     config = tfma.EvalConfig()
     config.CopyFrom(eval_config)
     spec = _spec(config, model_name)
-    if files == {"tflite"}:
+    if files == {EVALUATED_TFLITE}:
         spec.model_type = tfma.TF_LITE
-    elif spec.model_type == tfma.TF_LITE and "tflite" not in files:
+    elif spec.model_type == tfma.TF_LITE and EVALUATED_TFLITE not in files:
         spec.ClearField("model_type")  # It was meant for the other model.
     return tfma.default_eval_shared_model(
         eval_saved_model_path=eval_saved_model_path,
@@ -136,7 +137,7 @@ def _wrap(
     loader = ServedTFLiteLoader(
         model.model_loader,
         baseline.model_loader if baseline else None,
-        spec.signature_name or "serving_default",
+        spec.signature_name or SERVING_DEFAULT,
         preprocessing,
     )
     return model._replace(

@@ -9,6 +9,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from tfx_shrink.errors import ExamplesError
+from tfx_shrink.model_files import SAVED_MODEL
 
 
 def decode_rows(
@@ -303,7 +304,7 @@ def transform_graph_in(directory: str) -> str:
     Raises:
       ExamplesError: It holds no `transform_fn/saved_model.pb`.
     """
-    if not tf.io.gfile.exists(os.path.join(directory, "transform_fn", "saved_model.pb")):
+    if not tf.io.gfile.exists(os.path.join(directory, "transform_fn", SAVED_MODEL)):
         raise ExamplesError(
             f"{directory} is not a transform graph: transform_fn/saved_model.pb is missing. Give "
             "the directory that Transform writes as `transform_graph`."

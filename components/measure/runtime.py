@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from tfx_shrink.model_files import SERVING_DEFAULT
 from tfx_shrink.saved_model.cpp_session import CppSession
-from tfx_shrink.tflite.interpreter import SIGNATURE, TFLiteModel
+from tfx_shrink.tflite.interpreter import TFLiteModel
 
 Call = Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
 
@@ -61,7 +62,7 @@ def open_served(model: ServedModel, threads: int) -> Call:
     if isinstance(opened, TFLiteModel):
         return opened
     session = opened
-    signature = model.signature or SIGNATURE
+    signature = model.signature or SERVING_DEFAULT
     names = model.names or {name: name for name in session.inputs(signature)}
     return lambda rows: session.run(
         signature, {key: rows[feature] for key, feature in names.items()}

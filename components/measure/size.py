@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfx_shrink import lineage
 from tfx_shrink.errors import ModelError
+from tfx_shrink.model_files import EVALUATED_TFLITE, TFLITE_FILES
 from tfx_shrink.saved_model.strip import strip
 
 _CHUNK = 1 << 20
@@ -84,6 +85,6 @@ def _files(path: str) -> list[str]:
     if not tf.io.gfile.isdir(path):
         return []
     names = set(lineage.file_digests(path, skip_extra=True))
-    if {"tflite", "model.tflite"} <= names:
-        names.remove("tflite")
+    if {*TFLITE_FILES} <= names:
+        names.remove(EVALUATED_TFLITE)
     return sorted(names)

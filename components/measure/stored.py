@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfx_shrink.measure.stored_weight import StoredWeight
+from tfx_shrink.model_files import TFLITE_FILES
 from tfx_shrink.saved_model.functions import load
 from tfx_shrink.saved_model.stored import stored_arrays
 from tfx_shrink.tflite.contents import stored_tensors
@@ -60,7 +61,7 @@ def tflite_path(model_dir: str) -> str | None:
     if tf.saved_model.contains_saved_model(model_dir) or not tf.io.gfile.isdir(model_dir):
         return None
     names = [name for name in tf.io.gfile.listdir(model_dir) if name.endswith(".tflite")]
-    for name in ("model.tflite", "tflite", *sorted(names)):
+    for name in (*TFLITE_FILES, *sorted(names)):
         path = os.path.join(model_dir, name)
         if tf.io.gfile.exists(path):
             return path

@@ -1,6 +1,5 @@
 """What a source or a quantized model predicts for rows, and what is right."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import tensorflow as tf
 from tfx_shrink.errors import ParameterError
 from tfx_shrink.examples.batches import run_in_batches
 from tfx_shrink.examples.labels import make_label_decoder
+from tfx_shrink.measure.stored import tflite_path
 from tfx_shrink.proof.source import Source
 from tfx_shrink.saved_model.functions import (
     PREPROCESSING_SIGNATURES,
@@ -104,8 +104,8 @@ def _chosen(function: ServedFunction, output_name: str | None) -> str | None:
 def _load(
     model_dir: str, function_name: str
 ) -> Callable[[dict[str, np.ndarray]], Mapping[str, Any]]:
-    tflite = os.path.join(model_dir, "tflite")
-    if tf.io.gfile.exists(tflite):
+    tflite = tflite_path(model_dir)
+    if tflite is not None:
         with tf.io.gfile.GFile(tflite, "rb") as file:
             return TFLiteModel(file.read())
     loaded = load(model_dir)

@@ -19,10 +19,11 @@ from ai_edge_quantizer import Quantizer
 from tfx_shrink.errors import ProofError
 from tfx_shrink.examples.batches import batch_size, full_batches
 from tfx_shrink.measure.difference import OutputDifference, output_difference
+from tfx_shrink.model_files import SERVING_DEFAULT
 from tfx_shrink.quantizer.edge import FLOAT
 from tfx_shrink.saved_model.functions import ServedFunction, get_function, load
 from tfx_shrink.tflite.conversion_process import run_both
-from tfx_shrink.tflite.interpreter import SIGNATURE, TFLiteModel
+from tfx_shrink.tflite.interpreter import TFLiteModel
 from tfx_shrink.tflite.signature_defs import add_signature_defs
 from tfx_shrink.tflite.worker import CALIBRATION, PROOF, RESULT, read_rows, serve
 
@@ -48,9 +49,9 @@ def _quantize_and_prove(
     if quantizer.need_calibration:
         size = batch_size(function.inputs) or _CALIBRATION_BATCH
         batches = list(full_batches(read_rows(work, CALIBRATION), size))
-        ranges = quantizer.calibrate({SIGNATURE: batches}, num_threads=1)
+        ranges = quantizer.calibrate({SERVING_DEFAULT: batches}, num_threads=1)
     quantized = quantizer.quantize(ranges, enable_progress_report=False).quantized_model
-    content = add_signature_defs(bytes(quantized), [SIGNATURE, function.name])
+    content = add_signature_defs(bytes(quantized), [SERVING_DEFAULT, function.name])
     with open(os.path.join(work, RESULT), "wb") as file:
         file.write(content)
     difference = _prove(function, bytes(quantized), content, read_rows(work, PROOF))

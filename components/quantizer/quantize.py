@@ -16,6 +16,7 @@ from tfx_shrink.examples.decode import transform_graph_in
 from tfx_shrink.examples.files import list_files
 from tfx_shrink.examples.sample import sample_rows
 from tfx_shrink.measure.difference import OutputDifference
+from tfx_shrink.model_files import EXTRA
 from tfx_shrink.proof.source import Source, make_source, rows_to_draw
 from tfx_shrink.quantizer.edge import check_edge, check_recipe, make_edge
 from tfx_shrink.quantizer.made import Made
@@ -220,12 +221,12 @@ def _require_apart(examples: Sequence[str], report_examples: Sequence[str]) -> N
 
 def _copy_extra(model_dir: str, result_dir: str) -> None:
     """Keeps what belongs to signatures that are kept, such as warm-up requests."""
-    extra = os.path.join(model_dir, "assets.extra")
+    extra = os.path.join(model_dir, EXTRA)
     if not tf.io.gfile.isdir(extra):
         return
     for path in lineage.file_digests(extra):
         if path == os.path.basename(lineage.RECORD_PATH):
             continue
-        target = os.path.join(result_dir, "assets.extra", path)
+        target = os.path.join(result_dir, EXTRA, path)
         tf.io.gfile.makedirs(os.path.dirname(target))
         tf.io.gfile.copy(os.path.join(extra, path), target)

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfx_shrink.errors import ProofError
+from tfx_shrink.model_files import SAVED_MODEL
 from tfx_shrink.proof.signatures import prove_signatures
 from tfx_shrink.proof.source import Source
 from tfx_shrink.quantizer.made import Made
@@ -105,5 +106,5 @@ def _widen(stored: list[tf.Tensor]) -> tf.Tensor:
 
 
 def _graph_bytes(out_dir: str, rewritten: Rewritten) -> int:
-    size = tf.io.gfile.stat(os.path.join(out_dir, "saved_model.pb")).length
+    size = tf.io.gfile.stat(os.path.join(out_dir, SAVED_MODEL)).length
     return size if rewritten.as_variables else size - rewritten.stored_bytes

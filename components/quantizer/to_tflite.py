@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tfx_shrink.errors import ConversionError, ExamplesError, ModelError, ProofError
+from tfx_shrink.model_files import TFLITE_FILES
 from tfx_shrink.proof.source import Source, reads_serialized
 from tfx_shrink.quantizer.made import Made
 from tfx_shrink.quantizer.schemes import Scheme
@@ -20,7 +21,6 @@ from tfx_shrink.tflite.contents import constant_bytes, tensorflow_operations
 from tfx_shrink.tflite.convert import ConversionOptions, Converted, convert
 
 # The name that TFMA and TFX read, and the name that TensorFlow Serving reads.
-TFLITE_FILES = ("tflite", "model.tflite")
 
 # TensorFlow's converter leaves smaller weights as they are.
 _LARGE_WEIGHTS_BYTES = 1024 * 4

@@ -16,6 +16,7 @@ from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tfx_shrink.errors import ModelError, ParameterError
+from tfx_shrink.model_files import SAVED_MODEL
 
 _STRING_BYTES = 24  # sizeof(TF_TString)
 
@@ -60,7 +61,7 @@ class CppSession:
             raise
         finally:
             self._library.TF_DeleteSessionOptions(options)
-        with tf.io.gfile.GFile(os.path.join(model_dir, "saved_model.pb"), "rb") as file:
+        with tf.io.gfile.GFile(os.path.join(model_dir, SAVED_MODEL), "rb") as file:
             saved = saved_model_pb2.SavedModel.FromString(file.read())
         self._signatures = dict(saved.meta_graphs[0].signature_def)
 

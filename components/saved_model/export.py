@@ -4,10 +4,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfx_shrink.model_files import SERVING_DEFAULT
 from tfx_shrink.saved_model.functions import ServedFunction
 from tfx_shrink.saved_model.strip import resources_of
-
-SIGNATURE = "serving_default"
 
 
 def export_function(function: ServedFunction, loaded: Any, out_dir: str) -> dict[str, str]:
@@ -35,6 +34,6 @@ def export_function(function: ServedFunction, loaded: Any, out_dir: str) -> dict
         autograph=False,
     )
     tf.saved_model.save(
-        module, out_dir, signatures={SIGNATURE: module.served.get_concrete_function(**specs)}
+        module, out_dir, signatures={SERVING_DEFAULT: module.served.get_concrete_function(**specs)}
     )
     return names

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfx_shrink.errors import ModelError, ParameterError
+from tfx_shrink.model_files import SERVING_DEFAULT, TFLITE_FILES
 
 CALL_FUNCTION = "__call__"
 
@@ -55,7 +56,7 @@ def load(model_dir: str) -> Any:
     """
     if tf.saved_model.contains_saved_model(model_dir):
         return tf.saved_model.load(model_dir)
-    if tf.io.gfile.exists(os.path.join(model_dir, "tflite")):
+    if any(tf.io.gfile.exists(os.path.join(model_dir, name)) for name in TFLITE_FILES):
         raise ModelError(
             f"{model_dir} holds a TFLite model, which can be neither quantized, pruned nor "
             "trained again. Give the SavedModel that it was made from: prune before quantizing."
@@ -81,7 +82,7 @@ def list_functions(loaded: Any) -> list[ServedFunction]:
     Returns:
       `serving_default` first, the other signatures by name, `CALL_FUNCTION` last if there is one.
     """
-    names = sorted(loaded.signatures, key=lambda name: (name != "serving_default", name))
+    names = sorted(loaded.signatures, key=lambda name: (name != SERVING_DEFAULT, name))
     functions = [_signature(name, loaded.signatures[name]) for name in names]
     call = _call_function(loaded)
     return functions if call is None else [*functions, call]
@@ -155,7 +156,7 @@ def _output_specs(outputs: Any, loaded: Any) -> dict[str, tf.TensorSpec]:
         outputs = {"outputs": outputs}
     if not isinstance(outputs, Mapping):
         return {}
-    serving = loaded.signatures.get("serving_default")
+    serving = loaded.signatures.get(SERVING_DEFAULT)
     if serving is not None and len(outputs) == 1 and len(serving.structured_outputs) == 1:
         # Clients of the raw-Example signature find the same answer under the same name.
         return dict(zip(serving.structured_outputs, outputs.values(), strict=True))

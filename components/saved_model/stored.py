@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from tfx_shrink.model_files import SAVED_MODEL
 from tfx_shrink.saved_model.functions import list_functions
 
 _CONSTANT_OF_INTEREST = 1024
@@ -30,7 +31,7 @@ def stored_arrays(model_dir: str, loaded: Any) -> Iterator[tuple[str, str, np.nd
     }
     for variable in variables.values():
         yield variable.name.split(":")[0], variable.dtype.name, variable.numpy()
-    path = os.path.join(model_dir, "saved_model.pb")
+    path = os.path.join(model_dir, SAVED_MODEL)
     if not tf.io.gfile.exists(path):
         return
     with tf.io.gfile.GFile(path, "rb") as file:

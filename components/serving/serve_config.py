@@ -15,12 +15,12 @@ from tfx_shrink.bucket_pusher.destination import Destination, parse_destination
 from tfx_shrink.bucket_pusher.store import Store
 from tfx_shrink.bucket_pusher.stores import open_store
 from tfx_shrink.errors import ParameterError
+from tfx_shrink.model_files import SERVED_TFLITE
 from tfx_shrink.serving.config_text import parse_batching, parse_monitoring
 from tfx_shrink.serving.exported import check_exported
 
 MODELS, MONITORING, BATCHING = "models.config", "monitoring.config", "batching.config"
 _READ_BY_SERVING = ("file://", "gs://")
-_TFLITE = "model.tflite"
 
 # As kubeflow/serving/base has them.
 MONITORING_TEXT = """\
@@ -163,7 +163,7 @@ def _entry(
         number: {file.key.removeprefix(prefix) for file in seen.files[number]}
         for number, prefix in prefixes.items()
     }
-    lite = any(sentinel_of(files) == _TFLITE for files in names.values())
+    lite = any(sentinel_of(files) == SERVED_TFLITE for files in names.values())
     return entry, tuple(wanted), lite
 
 

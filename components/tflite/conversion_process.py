@@ -16,10 +16,11 @@ import tensorflow as tf
 from tfx_shrink.errors import ModelError, ProofError
 from tfx_shrink.examples.batches import batch_size, full_batches, run_in_batches
 from tfx_shrink.measure.difference import output_difference
+from tfx_shrink.model_files import SERVING_DEFAULT
 from tfx_shrink.saved_model.export import export_function
 from tfx_shrink.saved_model.functions import ServedFunction, get_function, load
 from tfx_shrink.tflite.convert import ConversionOptions
-from tfx_shrink.tflite.interpreter import SIGNATURE, TFLiteModel
+from tfx_shrink.tflite.interpreter import TFLiteModel
 from tfx_shrink.tflite.signature_defs import add_signature_defs, name_inputs
 from tfx_shrink.tflite.worker import CALIBRATION, PROOF, RESULT, read_rows, serve
 
@@ -32,7 +33,7 @@ def _convert_and_prove(
     content = _convert(
         function, loaded, ConversionOptions(**options), read_rows(work, CALIBRATION), work
     )
-    content = add_signature_defs(content, [SIGNATURE, function.name])
+    content = add_signature_defs(content, [SERVING_DEFAULT, function.name])
     with open(os.path.join(work, RESULT), "wb") as file:
         file.write(content)
     proof = read_rows(work, PROOF)
@@ -51,7 +52,7 @@ def _convert(
 ) -> bytes:
     export = os.path.join(work, "export")
     names = export_function(function, loaded, export)
-    converter = tf.lite.TFLiteConverter.from_saved_model(export, signature_keys=[SIGNATURE])
+    converter = tf.lite.TFLiteConverter.from_saved_model(export, signature_keys=[SERVING_DEFAULT])
     operations = tf.lite.OpsSet.TFLITE_BUILTINS
     if options.optimize:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]

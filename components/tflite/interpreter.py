@@ -8,8 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfx_shrink.errors import ModelError
-
-SIGNATURE = "serving_default"
+from tfx_shrink.model_files import SERVING_DEFAULT
 
 
 class TFLiteModel:
@@ -46,7 +45,7 @@ class TFLiteModel:
             )
         # A signature's runner alone would never get the default delegates.
         self._interpreter.allocate_tensors()
-        name = SIGNATURE if SIGNATURE in names else names[0]
+        name = SERVING_DEFAULT if SERVING_DEFAULT in names else names[0]
         self._run = self._interpreter.get_signature_runner(name)
         self._outputs = self._run.get_output_details()
         self._lock = threading.Lock()

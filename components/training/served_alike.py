@@ -5,10 +5,10 @@ import tensorflow as tf
 
 from tfx_shrink.errors import ExamplesError, UntrainableError
 from tfx_shrink.examples.batches import run_in_batches
+from tfx_shrink.model_files import SERVING_DEFAULT
 from tfx_shrink.proof.source import Source
 from tfx_shrink.saved_model.functions import ServedFunction, list_functions
 
-_SERVED = "serving_default"
 _RELATIVE, _ABSOLUTE = 1e-3, 1e-4
 # What a signature may do to the answer of the model that it serves.
 _FINISHING = (
@@ -32,7 +32,7 @@ def require_served_alike(source: Source, function: ServedFunction, instead: str)
     Raises:
       UntrainableError: It answers otherwise.
     """
-    served = {each.name: each for each in list_functions(source.loaded)}.get(_SERVED)
+    served = {each.name: each for each in list_functions(source.loaded)}.get(SERVING_DEFAULT)
     if served is None or served.name == function.name or len(served.outputs) != 1:
         return
     try:
@@ -53,8 +53,8 @@ def require_served_alike(source: Source, function: ServedFunction, instead: str)
     moved = float(np.abs(expected - actual).max())
     raise UntrainableError(
         f"Training would go through {function.name}, which answers rows otherwise than "
-        f"{_SERVED} does, by up to {moved:.3g}: what was trained would not be what is served. Give "
-        f"rows that the model itself reads, such as Transform's with its `transform_graph`, or "
+        f"{SERVING_DEFAULT} does, by up to {moved:.3g}: what was trained would not be what is "
+        f"served. Give rows that the model itself reads, such as Transform's with its `transform_graph`, or "
         f"{instead}."
     )
 

@@ -13,6 +13,7 @@ from tfx_shrink.examples.files import list_files, read_rows
 from tfx_shrink.measure.difference import output_difference
 from tfx_shrink.measure.metrics import Accuracy, accuracy
 from tfx_shrink.measure.size import ModelSize, model_size, stripped_size
+from tfx_shrink.measure.stored import tflite_path
 from tfx_shrink.pipelines.digits.data import LABEL, SIDE
 from tfx_shrink.pipelines.digits.preprocessing import IMAGE
 from tfx_shrink.pipelines.digits.trainer import PROBABILITIES
@@ -112,8 +113,8 @@ def _serving_dir(model: Any) -> str:
 
 
 def _scores(model_dir: str, images: np.ndarray) -> np.ndarray:
-    tflite = os.path.join(model_dir, "tflite")
-    if tf.io.gfile.exists(tflite):
+    tflite = tflite_path(model_dir)
+    if tflite is not None:
         with tf.io.gfile.GFile(tflite, "rb") as file:
             return TFLiteModel(file.read())({IMAGE: images})[PROBABILITIES]
     loaded = load(model_dir)

@@ -12,8 +12,8 @@ import tf_keras
 from support import evaluator
 from support.transform import write_transform_graph
 
+from tfx_shrink.model_files import TFLITE_FILES
 from tfx_shrink.quantizer.quantize import quantize
-from tfx_shrink.quantizer.to_tflite import TFLITE_FILES
 
 FEATURES, LABEL, CLASSES = 4, "label", 3
 SPEC = {
