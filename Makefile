@@ -17,7 +17,7 @@ STAMP := .venv/.setup-done
 MATRIX := tests/e2e/test_quantizer_matrix.py tests/e2e/test_quantized_evaluation.py \
   tests/e2e/test_public_module_files.py tests/pipelines/test_digits.py
 
-.PHONY: setup demo test tools test-tools test-histories e2e-quantizer e2e-efficiency e2e-notebook e2e-kubeflow e2e-flink e2e-serving \
+.PHONY: setup demo test test-quick tools test-tools test-histories e2e-quantizer e2e-efficiency e2e-notebook e2e-kubeflow e2e-flink e2e-serving \
   e2e-cluster e2e-containers image \
   benchmark benchmark-quantizer benchmark-pruner benchmark-distiller benchmark-bucket-pusher benchmark-pull \
   tensorflow-io check docs format lock wheel-check clean help
@@ -33,6 +33,9 @@ demo: setup ## Run the digits pipeline into ROOT (build/demo)
 
 test: setup ## Run the tests, two files at a time; PYTEST_ARGS are passed on
 	$(BIN)/python -m pytest tests -n 2 --dist loadfile $(PYTEST_ARGS)
+
+test-quick: setup ## Run the tests that train no model (5 minutes); PYTEST_ARGS are passed on
+	$(BIN)/python -m pytest tests -n 2 --dist loadfile --quick $(PYTEST_ARGS)
 
 e2e-quantizer: setup ## Run every kind of model by every scheme (25 minutes); PYTEST_ARGS too
 	$(BIN)/python -m pytest $(MATRIX) -m '' $(PYTEST_ARGS)

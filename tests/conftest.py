@@ -10,6 +10,17 @@ import functools
 import pytest
 
 
+def pytest_addoption(parser):
+    parser.addoption("--quick", action="store_true", help="leave out the tests marked slow")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--quick"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
 @pytest.fixture(autouse=True)
 def _no_server_reads_models_config(monkeypatch):
     """So nobody need wait for one."""

@@ -23,7 +23,14 @@ TECHNIQUE_ROOMS = {
     "tflite",
     "training",
 }
-TECHNIQUE_FILES = {"lineage.py", "model_files.py", "prune.py", "publish.py", "quantize.py", "schemes.py"}
+TECHNIQUE_FILES = {
+    "lineage.py",
+    "model_files.py",
+    "prune.py",
+    "publish.py",
+    "quantize.py",
+    "schemes.py",
+}
 
 
 def imports_of(path: Path, package: str) -> Iterator[tuple[int, str]]:

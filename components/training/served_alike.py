@@ -54,8 +54,8 @@ def require_served_alike(source: Source, function: ServedFunction, instead: str)
     raise UntrainableError(
         f"Training would go through {function.name}, which answers rows otherwise than "
         f"{SERVING_DEFAULT} does, by up to {moved:.3g}: what was trained would not be what is "
-        f"served. Give rows that the model itself reads, such as Transform's with its `transform_graph`, or "
-        f"{instead}."
+        "served. Give rows that the model itself reads, such as Transform's with its "
+        f"`transform_graph`, or {instead}."
     )
 
 
