@@ -18,6 +18,7 @@ from tfx_shrink.tfx_seam.components import (
     RuntimeParameter,
     standard_artifacts,
 )
+from tfx_shrink.tfx_seam.parameters import known
 
 
 class BucketPusherSpec(ComponentSpec):
@@ -148,13 +149,7 @@ class BucketPusher(BaseComponent):
             "retention": retention,
             "num_warmup_requests": num_warmup_requests,
         }
-        check_settings(
-            {
-                name: value
-                for name, value in settings.items()
-                if not isinstance(value, RuntimeParameter)
-            }
-        )
+        check_settings(known(settings))
         if not isinstance(versioning, RuntimeParameter):
             settings["versioning"] = str(versioning)
         super().__init__(

@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from tfx_shrink.bucket_pusher.destination import parse_destination
-from tfx_shrink.bucket_pusher.settings import check_settings
+from tfx_shrink.bucket_pusher.settings import STABLE, check_settings
 from tfx_shrink.errors import PublishError
 from tfx_shrink.tfx_seam.artifacts import all_example_patterns, optional_uri
 from tfx_shrink.tfx_seam.components import PusherExecutor, artifact_utils, io_utils
@@ -40,7 +40,7 @@ class Executor(PusherExecutor):
             pushed_model.uri,
             destination,
             mode=exec_properties.get("mode") or "latest",
-            label=exec_properties.get("label") or "stable",
+            label=exec_properties.get("label") or STABLE,
             transport=exec_properties.get("transport") or "plain",
             versioning=exec_properties.get("versioning") or "monotonic",
             run=self._origin(),

@@ -13,8 +13,9 @@ from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from tfx_shrink.bucket_pusher.overtaken import Overtaken
+from tfx_shrink.bucket_pusher.settings import CANARY, STABLE
 from tfx_shrink.bucket_pusher.store import Store
-from tfx_shrink.errors import PublishError
+from tfx_shrink.errors import ParameterError, PublishError
 
 KEY = "models.config"
 # What `stable` named before. It stays loaded, so that a server can go back without loading.
@@ -37,6 +38,23 @@ def read_pins(store: Store, model_name: str) -> tuple[Labels, set[int]]:
         if entry.name == model_name:
             return dict(entry.version_labels), named_versions(entry)
     return {}, set()
+
+
+def canary_of(labels: Labels, called: str) -> int:
+    """Returns the canary's version.
+
+    Args:
+      labels: What one model's labels name.
+      called: Where they were read, for the message.
+
+    Raises:
+      ParameterError: There is none.
+    """
+    if CANARY not in labels:
+        raise ParameterError(
+            f"{called} has no {CANARY}. Push one in mode 'pinned' with label '{CANARY}'."
+        )
+    return labels[CANARY]
 
 
 def read_config(store: Store) -> model_server_config_pb2.ModelServerConfig:
@@ -144,8 +162,8 @@ def point(label: str, version: int) -> Callable[[Labels], Labels]:
         if labels.get(label) == version:
             return labels
         changed = {**labels, label: version}
-        if label == "stable" and "stable" in labels:
-            changed[PREVIOUS] = labels["stable"]
+        if label == STABLE and STABLE in labels:
+            changed[PREVIOUS] = labels[STABLE]
         return changed
 
     return change

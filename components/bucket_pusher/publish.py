@@ -9,7 +9,7 @@ from tfx_shrink.bucket_pusher.destination import Destination
 from tfx_shrink.bucket_pusher.overtaken import until_done
 from tfx_shrink.bucket_pusher.packing import packed
 from tfx_shrink.bucket_pusher.push import Published, Push
-from tfx_shrink.bucket_pusher.settings import check_mode, check_transport
+from tfx_shrink.bucket_pusher.settings import STABLE, check_mode, check_transport
 from tfx_shrink.bucket_pusher.store import Store
 from tfx_shrink.bucket_pusher.stores import open_store
 from tfx_shrink.errors import ParameterError
@@ -22,7 +22,7 @@ def publish(
     destination: Destination,
     *,
     mode: str = "latest",
-    label: str = "stable",
+    label: str = STABLE,
     versioning: str | int = "monotonic",
     transport: str = "plain",
     run: Mapping[str, str] | None = None,

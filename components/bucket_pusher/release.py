@@ -7,6 +7,7 @@ from tfx_shrink.bucket_pusher.destination import Destination
 from tfx_shrink.bucket_pusher.models_config import PREVIOUS, Labels
 from tfx_shrink.bucket_pusher.overtaken import until_done
 from tfx_shrink.bucket_pusher.push import Published, Push
+from tfx_shrink.bucket_pusher.settings import STABLE
 from tfx_shrink.bucket_pusher.store import Store
 from tfx_shrink.bucket_pusher.stores import open_store
 from tfx_shrink.errors import ParameterError
@@ -44,25 +45,20 @@ def promote(
     """
     store = store or open_store(destination)
 
-    def canary_of(labels: Labels) -> int:
-        if "canary" not in labels:
-            raise ParameterError(
-                f"{destination.model_name} has no canary in {destination.url}/{models_config.KEY}. "
-                "Push one in mode 'pinned' with label 'canary'."
-            )
-        return labels["canary"]
-
-    canary = canary_of(models_config.read_pins(store, destination.model_name)[0])
+    called = f"{destination.model_name} in {destination.url}/{models_config.KEY}"
+    labels, _ = models_config.read_pins(store, destination.model_name)
+    canary = models_config.canary_of(labels, called)
     if address is not None:
         wait_until_served(address, destination.model_name, canary, timeout_seconds=timeout_seconds)
 
     def change(labels: Labels) -> Labels:
-        if canary_of(labels) != canary:
+        now = models_config.canary_of(labels, called)
+        if now != canary:
             raise ParameterError(
-                f"The canary of {destination.model_name} was {canary} and is now "
-                f"{labels['canary']}: somebody else pushed one. Promote again."
+                f"The canary of {destination.model_name} was {canary} and is now {now}: "
+                "somebody else pushed one. Promote again."
             )
-        return models_config.point("stable", canary)(labels)
+        return models_config.point(STABLE, canary)(labels)
 
     return models_config.change_labels(
         store, destination.model_name, destination.served_path, change
@@ -119,7 +115,7 @@ def _point_back(
     if version is not None:
         if version not in books.look().complete:
             raise ParameterError(f"Version {version} was removed meanwhile. Choose another one.")
-        pinning.point_to(books, destination, "stable", version, settle_seconds)
+        pinning.point_to(books, destination, STABLE, version, settle_seconds)
         return _published(destination, books, version)
 
     def change(labels: Labels) -> Labels:
@@ -129,12 +125,12 @@ def _point_back(
                 f"{destination.url}/{models_config.KEY}. Give the version to go back to."
             )
         kept = {label: number for label, number in labels.items() if label != PREVIOUS}
-        return {**kept, "stable": labels[PREVIOUS]}
+        return {**kept, STABLE: labels[PREVIOUS]}
 
     labels = models_config.change_labels(
         store, destination.model_name, destination.served_path, change
     )
-    number = labels["stable"]
+    number = labels[STABLE]
     return _published(destination, books, number)
 
 
@@ -160,7 +156,7 @@ def _republish(
         destination,
         Content.from_json(record),
         "latest",
-        "stable",
+        STABLE,
         "monotonic",
         record.get("run"),
         republished_from=origin,

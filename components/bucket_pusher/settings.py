@@ -7,7 +7,8 @@ from tfx_shrink.bucket_pusher.numbering import check_versioning
 from tfx_shrink.errors import ParameterError
 
 MODES = ("latest", "pinned")
-LABELS = ("stable", "canary")
+STABLE, CANARY = "stable", "canary"
+LABELS = (STABLE, CANARY)
 TRANSPORTS = ("plain", "zstd")
 # What TensorFlow Serving reads itself, as it is.
 _LISTED_BY_SERVING = ("file://", "gs://")
@@ -70,7 +71,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     """
     if settings.get("versioning") is not None:
         check_versioning(settings["versioning"])
-    check_mode(settings.get("mode") or "latest", settings.get("label") or "stable")
+    check_mode(settings.get("mode") or "latest", settings.get("label") or STABLE)
     check_transport(settings.get("transport") or "plain")
     if settings.get("retention") is not None:
         check_keep(settings["retention"])

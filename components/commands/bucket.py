@@ -174,7 +174,8 @@ def _promote_watched(
     watch: dict[str, Any],
     as_json: bool,
 ) -> None:
-    from tfx_shrink.serving.canary import Rule, promote_watched
+    from tfx_shrink.serving.canary import promote_watched
+    from tfx_shrink.serving.canary_rule import Rule
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(message)s")
     outcome = promote_watched(destination, prometheus_url, rule=Rule(**bounds), **watch)

@@ -20,6 +20,7 @@ from tfx_shrink.tfx_seam.components import (
     json_utils,
     standard_artifacts,
 )
+from tfx_shrink.tfx_seam.parameters import as_float, known
 from tfx_shrink.tfx_seam.user_modules import package_user_module
 from tfx_shrink.training.parameters import require_one_module
 
@@ -189,13 +190,13 @@ class Distiller(BaseBeamComponent):
         parameters = {
             "width": width,
             "signature_name": signature_name,
-            "temperature": _as_float(temperature),
-            "alpha": _as_float(alpha),
+            "temperature": as_float(temperature),
+            "alpha": as_float(alpha),
             "loss": loss,
             "label_key": label_key,
             "epochs": epochs,
             "batch_size": batch_size,
-            "learning_rate": _as_float(learning_rate),
+            "learning_rate": as_float(learning_rate),
             "patience": patience,
             "teacher_pass": teacher_pass,
             "strategy": strategy,
@@ -237,27 +238,21 @@ class Distiller(BaseBeamComponent):
         package_user_module(self)
 
 
-def _as_float(value: Any) -> Any:
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 def _check(parameters: dict[str, Any], student: Any, *, has_module: bool, evaluates: bool) -> None:
     """Checks what has its value already, as if RuntimeParameters had one that suits the rest."""
-    known = {
-        name: value for name, value in parameters.items() if not isinstance(value, RuntimeParameter)
-    }
-    later = parameters.keys() - known.keys()
+    given = known(parameters)
+    later = parameters.keys() - given.keys()
     if not isinstance(student, RuntimeParameter):
         _check_student(student, has_module)
         if student == AUTO and "width" in later:
-            known["width"] = 0.5
-    elif known.get("width") is not None:
+            given["width"] = 0.5
+    elif given.get("width") is not None:
         student = AUTO
     if "label_key" in later:
-        known["label_key"] = "label"
-    if "loss" in later and known.get("feature_pairs"):
-        known["loss"] = "feature"
-    Settings(**known).check(
+        given["label_key"] = "label"
+    if "loss" in later and given.get("feature_pairs"):
+        given["loss"] = "feature"
+    Settings(**given).check(
         auto=student == AUTO, has_input_fn=None if has_module else False, evaluates=evaluates
     )
 

@@ -24,6 +24,7 @@ from tfx_shrink.tfx_seam.components import (
     json_utils,
     standard_artifacts,
 )
+from tfx_shrink.tfx_seam.parameters import as_float, known
 
 
 class EfficiencyValidatorSpec(ComponentSpec):
@@ -187,7 +188,7 @@ class EfficiencyValidator(BaseBeamComponent):
         }
         thresholds = {"max_bytes": max_bytes, "max_latency_ms": max_latency_ms, **shares}
         require_any(thresholds)
-        check_thresholds(_known(thresholds), batch_sizes)
+        check_thresholds(known(thresholds), batch_sizes)
         check_split_names("splits", splits)
         settings = {
             "num_examples": num_examples,
@@ -206,7 +207,7 @@ class EfficiencyValidator(BaseBeamComponent):
                 **{
                     # A label that is given with the run is there.
                     "label_key": "known when it runs",
-                    **_known({**settings, "seed": seed, "time_limit": time_limit}),
+                    **known({**settings, "seed": seed, "time_limit": time_limit}),
                 },
                 batch_sizes=batch_sizes,
                 slice_keys=tuple(slice_keys),
@@ -228,10 +229,7 @@ class EfficiencyValidator(BaseBeamComponent):
                 max_latency_ms=(
                     None if max_latency_ms is None else json_utils.dumps(dict(max_latency_ms))
                 ),
-                **{
-                    name: float(value) if isinstance(value, int) else value
-                    for name, value in shares.items()
-                },
+                **{name: as_float(value) for name, value in shares.items()},
                 **settings,
                 output_name=output_name,
                 slice_keys=json_utils.dumps(list(slice_keys)),
@@ -243,10 +241,3 @@ class EfficiencyValidator(BaseBeamComponent):
                 report=Channel(type=CompressionReport),
             )
         )
-
-
-def _known(values: Mapping[str, object]) -> dict[str, object]:
-    """Those that have their value."""
-    return {
-        name: value for name, value in values.items() if not isinstance(value, RuntimeParameter)
-    }

@@ -20,6 +20,7 @@ from tfx_shrink.tfx_seam.components import (
     json_utils,
     standard_artifacts,
 )
+from tfx_shrink.tfx_seam.parameters import as_float, known
 from tfx_shrink.tfx_seam.user_modules import package_user_module
 from tfx_shrink.training.parameters import require_one_module
 
@@ -175,9 +176,7 @@ class Pruner(BaseBeamComponent):
             "label_key": label_key,
             "epochs": epochs,
             "batch_size": batch_size,
-            "learning_rate": (
-                float(learning_rate) if isinstance(learning_rate, int) else learning_rate
-            ),
+            "learning_rate": as_float(learning_rate),
             "loss": loss,
             "strategy": strategy,
             "seed": seed,
@@ -210,16 +209,14 @@ class Pruner(BaseBeamComponent):
 
 def _check(parameters: dict[str, Any], module: Any) -> None:
     """Checks what has its value already, as if RuntimeParameters had one that suits the rest."""
-    known = {
-        name: value for name, value in parameters.items() if not isinstance(value, RuntimeParameter)
-    }
-    later = parameters.keys() - known.keys()
-    if "pattern" in later and known["drop_signatures"]:
-        known["pattern"] = CHANNEL
-    elif "pattern" in later and known.get("target_sparsity", 0) is None:
-        known["pattern"] = TWO_OF_FOUR
+    given = known(parameters)
+    later = parameters.keys() - given.keys()
+    if "pattern" in later and given["drop_signatures"]:
+        given["pattern"] = CHANNEL
+    elif "pattern" in later and given.get("target_sparsity", 0) is None:
+        given["pattern"] = TWO_OF_FOUR
     if "target_sparsity" in later:
-        known["target_sparsity"] = 0.5
-    if "label_key" in later and known.get("method") != "one_shot":
-        known["label_key"] = "label"
-    Settings(**known).check(has_input_fn=bool(module))
+        given["target_sparsity"] = 0.5
+    if "label_key" in later and given.get("method") != "one_shot":
+        given["label_key"] = "label"
+    Settings(**given).check(has_input_fn=bool(module))

@@ -8,6 +8,7 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, Model
 from tfx_shrink.bucket_pusher.books import Books
 from tfx_shrink.bucket_pusher.content import sentinel_of
 from tfx_shrink.bucket_pusher.models_config import named_versions
+from tfx_shrink.bucket_pusher.settings import STABLE
 
 _RECORD = re.compile(r"(0|[1-9][0-9]*)\.json")
 
@@ -52,7 +53,7 @@ def wanted_versions(books: Books, config: ModelServerConfig, keep: int) -> Wante
 
 def stable_version(entry: ModelConfig) -> int:
     """Returns what a pinned model's label `stable` names, else its highest version."""
-    return entry.version_labels.get("stable") or max(named_versions(entry))
+    return entry.version_labels.get(STABLE) or max(named_versions(entry))
 
 
 def _complete(books: Books) -> list[int]:

@@ -21,6 +21,7 @@ from tfx_shrink.tfx_seam.components import (
     json_utils,
     standard_artifacts,
 )
+from tfx_shrink.tfx_seam.parameters import as_float, known
 
 
 class QuantizerSpec(ComponentSpec):
@@ -143,7 +144,7 @@ class Quantizer(BaseBeamComponent):
             "signature_name": signature_name,
             "num_calibration_examples": num_calibration_examples,
             "time_limit": time_limit,
-            "max_output_difference": max_output_difference,
+            "max_output_difference": as_float(max_output_difference),
         }
         options = {
             "encode_sparsity": encode_sparsity,
@@ -151,14 +152,9 @@ class Quantizer(BaseBeamComponent):
             "engine_batch_sizes": list(engine_batch_sizes),
             "edge_recipe": _as_json(edge_recipe),
         }
-        known = {
-            name: value
-            for name, value in parameters.items()
-            if not isinstance(value, RuntimeParameter)
-        }
         check_settings(
             AUTO if isinstance(scheme, RuntimeParameter) else scheme,
-            Settings(**known, **options),
+            Settings(**known(parameters), **options),
             as_search(search),
         )
         if scheme == AUTO and search is None:
@@ -171,8 +167,6 @@ class Quantizer(BaseBeamComponent):
                 "`report_splits` must be splits that no decision has seen. Received: "
                 f"splits={list(splits)}, report_splits={list(report_splits)}."
             )
-        if isinstance(max_output_difference, int):
-            parameters["max_output_difference"] = float(max_output_difference)
         check_split_names("splits", splits)
         check_split_names("report_splits", report_splits)
         super().__init__(

@@ -25,7 +25,8 @@ from tfx_shrink.bucket_pusher.publish import publish
 from tfx_shrink.bucket_pusher.release import rollback
 from tfx_shrink.puller.pull import pull
 from tfx_shrink.serving import export_status as exporter
-from tfx_shrink.serving.canary import Rule, promote_watched
+from tfx_shrink.serving.canary import promote_watched
+from tfx_shrink.serving.canary_rule import Rule
 
 pytestmark = pytest.mark.tools
 FACTOR = 60

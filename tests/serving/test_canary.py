@@ -17,7 +17,8 @@ from tfx_shrink.bucket_pusher.publish import publish
 from tfx_shrink.bucket_pusher.stores import open_store
 from tfx_shrink.cli import main
 from tfx_shrink.errors import ParameterError, PrometheusError
-from tfx_shrink.serving.canary import Rule, promote_watched
+from tfx_shrink.serving.canary import promote_watched
+from tfx_shrink.serving.canary_rule import Rule
 from tfx_shrink.serving.prometheus import Prometheus
 
 
@@ -221,10 +222,10 @@ def test_a_namespace_narrows_what_is_asked(place, prometheus):
 
 def test_without_a_canary_there_is_nothing_to_watch(models, prometheus, tmp_path):
     destination = parse_destination(str(tmp_path), "digits")
-    with pytest.raises(ParameterError, match="digits has no canary"):
+    with pytest.raises(ParameterError, match=r"digits in .* has no canary"):
         watch(destination, prometheus)
     publish(models[0], destination, mode="pinned", label="canary")
-    with pytest.raises(ParameterError, match="digits has no stable version"):
+    with pytest.raises(ParameterError, match=r"digits in .* has no stable version"):
         watch(destination, prometheus)
     publish(models[0], destination, mode="pinned")
     with pytest.raises(ParameterError, match="is canary and stable"):
