@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 import uuid
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -15,13 +16,22 @@ from tfx_shrink.model_files import SAVED_MODEL, TFLITE_FILES
 _SENTINELS = (*TFLITE_FILES, SAVED_MODEL)
 
 
-def require_new(out_dir: str) -> None:
+def require_new(out_dir: str, outside: Sequence[str] = ()) -> None:
     """Checks that a directory can be made, and leaves nothing there.
 
+    Args:
+      out_dir: The directory.
+      outside: Models that stay as they are, so it may not lie in them. Defaults to none.
+
     Raises:
-      ParameterError: It exists and is not empty.
+      ParameterError: It exists and is not empty, or lies in a model.
       PublishError: It cannot be written.
     """
+    for model_dir in outside:
+        if os.path.abspath(out_dir).startswith(os.path.join(os.path.abspath(model_dir), "")):
+            raise ParameterError(
+                f"{out_dir} lies inside {model_dir}, which is not changed. Give another directory."
+            )
     if tf.io.gfile.exists(out_dir) and (
         not tf.io.gfile.isdir(out_dir) or tf.io.gfile.listdir(out_dir)
     ):
@@ -75,7 +85,9 @@ def deliver(source_dir: str, out_dir: str) -> None:
         else:
             _copy(source_dir, out_dir)
     except (OSError, tf.errors.OpError) as error:
-        raise PublishError(f"Cannot write {out_dir}: {error}") from error
+        raise PublishError(
+            f"Cannot write {out_dir}: {error}. Check its permissions and the room on it."
+        ) from error
 
 
 def _is_local(path: str) -> bool:

@@ -89,7 +89,9 @@ class KubeflowRunner(seam.TfxRunner):
                 file.write(_heading(documents[0]))
                 yaml.safe_dump_all(documents, file, sort_keys=True)
         except OSError as error:
-            raise PublishError(f"Cannot write {self._output}: {error}") from error
+            raise PublishError(
+                f"Cannot write {self._output}: {error}. Check the path and its permissions."
+            ) from error
         return self._output
 
     def compile(self, pipeline: Any) -> list[dict[str, Any]]:

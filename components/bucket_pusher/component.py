@@ -129,7 +129,7 @@ class BucketPusher(BaseComponent):
         if model_name is None:
             raise ParameterError(
                 "`model_name` is missing: versions are published to "
-                "<push_destination>/<model_name>/<version>/."
+                "<push_destination>/<model_name>/<version>/. Give it."
             )
         if isinstance(push_destination, str) and isinstance(model_name, str):
             destination = parse_destination(push_destination, model_name)

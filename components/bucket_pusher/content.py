@@ -146,7 +146,7 @@ def read_content(model_dir: str) -> Content:
     else:
         raise ModelError(
             f"{model_dir} holds no model to publish: neither saved_model.pb nor model.tflite. It "
-            f"holds {paths}."
+            f"holds {paths}. Give the directory that they lie in, in a pipeline …/Format-Serving."
         )
     try:
         with ThreadPoolExecutor(FILES_AT_ONCE) as threads:

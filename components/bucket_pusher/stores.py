@@ -19,6 +19,6 @@ def open_store(destination: Destination) -> Store:
     """
     if destination.scheme == "file://":
         return LocalStore(destination.path, destination.url)
-    from tfx_shrink.bucket_pusher.object_store import open_bucket  # Local paths need no obstore.
+    from tfx_shrink.bucket_pusher.buckets import open_bucket  # Local paths need no obstore.
 
     return open_bucket(destination)

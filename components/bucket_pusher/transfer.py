@@ -74,7 +74,9 @@ def copy_inside(store: Store, content: Content, names: list[str], source: str, t
     wanted = {name: content.in_store[name].bytes for name in names}
     if sizes != wanted:
         wrong = sorted(name for name in {*sizes, *wanted} if sizes.get(name) != wanted.get(name))
-        raise PublishError(f"{wrong} did not arrive when {store.url} copied {source} to {target}.")
+        raise PublishError(
+            f"{wrong} did not arrive when {store.url} copied {source} to {target}. Push again."
+        )
 
 
 def holds(store: Store, entry: Entry, file: File, path: str = "") -> bool:

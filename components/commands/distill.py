@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from tfx_shrink.commands.options import rows_options
 from tfx_shrink.commands.output import json_option, print_json, quietly
 from tfx_shrink.errors import ParameterError
 
@@ -19,10 +20,8 @@ from tfx_shrink.errors import ParameterError
 @click.option("--module-file", help="Python file with the same.")
 @click.option("--student", help="auto: the teacher, narrower; instead of a student_fn.")
 @click.option("--width", type=float, help="auto: by what hidden layers' widths are multiplied.")
-@click.option("--examples", required=True, multiple=True, help="Glob of TFRecords; repeatable.")
+@rows_options
 @click.option("--eval-examples", multiple=True, help="Glob of rows not trained on; repeatable.")
-@click.option("--transform-graph", help="Transform's output directory, for raw rows.")
-@click.option("--schema", help="The rows' schema.pbtxt, for features that may be missing.")
 @click.option("--label-key", help="The feature that holds the label; rows may lack it.")
 @click.option("--signature-name", help="What to learn from. Default: the first that reads rows.")
 @click.option("--temperature", default=4.0, show_default=True, help="Divides logits.")

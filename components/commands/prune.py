@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from tfx_shrink.commands.options import rows_options
 from tfx_shrink.commands.output import json_option, print_json, quietly
 
 
@@ -15,9 +16,7 @@ from tfx_shrink.commands.output import json_option, print_json, quietly
 @click.argument("model_dir")
 @click.argument("out")
 @click.option("--target-sparsity", type=float, help="Share of zeros; channel: of channels to go.")
-@click.option("--examples", required=True, multiple=True, help="Glob of TFRecords; repeatable.")
-@click.option("--transform-graph", help="Transform's output directory, for raw rows.")
-@click.option("--schema", help="The rows' schema.pbtxt, for features that may be missing.")
+@rows_options
 @click.option("--label-key", help="The feature that holds the label.")
 @click.option(
     "--pattern",

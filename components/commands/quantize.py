@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from tfx_shrink.commands.options import Integers, rows_options
 from tfx_shrink.commands.output import json_option, print_json, quietly
 from tfx_shrink.errors import ParameterError
 
@@ -17,15 +18,17 @@ _SEARCH_OPTIONS = ("label_key", "metric", "max_drop", "drop_type", "ladder", "ou
 @click.argument("model_dir")
 @click.argument("out")
 @click.option("--scheme", required=True, help="Such as int8, weight_int8 or auto.")
-@click.option("--examples", required=True, multiple=True, help="Glob of TFRecords; repeatable.")
-@click.option("--transform-graph", help="Transform's output directory, for raw rows.")
-@click.option("--schema", help="The rows' schema.pbtxt, for features that may be missing.")
+@rows_options
 @click.option("--signature-name", help="What to convert. Default: the first that converts.")
 @click.option("--num-calibration-examples", default=1000, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--time-limit", default=3600.0, show_default=True, help="Seconds of a conversion.")
 @click.option(
-    "--engine-batch-sizes", default="1", show_default=True, help="TensorRT: such as 1,32."
+    "--engine-batch-sizes",
+    type=Integers(),
+    default="1",
+    show_default=True,
+    help="TensorRT: such as 1,32.",
 )
 @click.option("--max-output-difference", type=float, help="Refuse a result that moved further.")
 @click.option("--encode-sparsity", is_flag=True, help="TFLite's sparse format, for pruned weights.")
@@ -47,8 +50,6 @@ def quantize(model_dir: str, out: str, as_json: bool, **parameters: Any) -> None
         get_scheme(parameters["scheme"])
     if parameters["edge_recipe"] is not None:
         parameters["edge_recipe"] = parameters["edge_recipe"].read()
-    sizes = parameters["engine_batch_sizes"].split(",")
-    parameters["engine_batch_sizes"] = [int(size) if size.isdigit() else 0 for size in sizes]
     options = {name: parameters.pop(name) for name in _SEARCH_OPTIONS}
     search = _search(parameters["scheme"], options)
     from tfx_shrink.quantizer.quantize import quantize as run_quantize

@@ -1,11 +1,11 @@
 """`tfx-shrink validate` and `tfx-shrink report`."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import click
 
+from tfx_shrink.commands.options import Integers, rows_options, together
 from tfx_shrink.commands.output import json_option, print_json, quietly
 from tfx_shrink.errors import ParameterError
 
@@ -19,29 +19,18 @@ _THRESHOLDS = (
     click.option("--max-quality-drop", type=float, help="By how much the metric may be worse."),
 )
 _SETTINGS = (
-    click.option("--examples", required=True, multiple=True, help="Glob of TFRecords; repeatable."),
-    click.option("--transform-graph", help="Transform's output directory, for raw rows."),
-    click.option("--schema", help="The rows' schema.pbtxt, for features that may be missing."),
+    rows_options,
     click.option("--label-key", help="The feature that holds the label."),
     click.option("--metric", default="accuracy", show_default=True, help="Or auc, or mse."),
     click.option("--output-name", help="The output that the metric reads. Default: the only one."),
     click.option("--slice-key", multiple=True, help="Quality for each of its values; repeatable."),
-    click.option("--batch-sizes", default="1,32", show_default=True),
+    click.option("--batch-sizes", type=Integers(), default="1,32", show_default=True),
     click.option("--num-examples", default=2000, show_default=True),
     click.option("--threads", default=1, show_default=True),
     click.option("--rounds", default=100, show_default=True, help="Samples of each model."),
     click.option("--seed", default=0, show_default=True),
     click.option("--time-limit", default=3600.0, show_default=True, help="Seconds of a process."),
 )
-
-
-def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def add(command: Any) -> Any:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
 
 
 @click.command(
@@ -51,7 +40,7 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 @click.argument("model_dir")
 @click.argument("baseline_dir")
 @click.argument("out")
-@_options(*_THRESHOLDS, *_SETTINGS)
+@together(*_THRESHOLDS, *_SETTINGS)
 @json_option
 def validate(model_dir: str, baseline_dir: str, out: str, as_json: bool, **options: Any) -> None:
     """Judge the model in MODEL_DIR beside BASELINE_DIR; exit code 1 if it is not blessed.
@@ -92,7 +81,7 @@ def validate(model_dir: str, baseline_dir: str, out: str, as_json: bool, **optio
 @click.argument("model_dir")
 @click.argument("baseline_dir")
 @click.argument("out")
-@_options(*_SETTINGS)
+@together(*_SETTINGS)
 def report(model_dir: str, baseline_dir: str, out: str, **options: Any) -> None:
     """Show the model in MODEL_DIR beside BASELINE_DIR: an HTML page and its JSON, in OUT."""
     from tfx_shrink.efficiency_validator.validate import describe
@@ -102,12 +91,7 @@ def report(model_dir: str, baseline_dir: str, out: str, **options: Any) -> None:
 
 def _measured(options: dict[str, Any]) -> dict[str, Any]:
     """Options as parameters."""
-    sizes = options.pop("batch_sizes").split(",")
-    return {
-        "batch_sizes": tuple(int(size) if size.isdigit() else 0 for size in sizes),
-        "slice_keys": options.pop("slice_key"),
-        **options,
-    }
+    return {"slice_keys": options.pop("slice_key"), **options}
 
 
 def _limits(texts: tuple[str, ...]) -> dict[str, float] | None:

@@ -172,9 +172,7 @@ def distill(
         raise ParameterError(
             f"`student` must be a function or {AUTO!r}. Received: student={student!r}."
         )
-    require_new(out_dir)
-    if os.path.abspath(out_dir).startswith(os.path.join(os.path.abspath(teacher_dir), "")):
-        raise ParameterError(f"{out_dir} lies inside {teacher_dir}, which is not changed.")
+    require_new(out_dir, outside=[teacher_dir])
     loaded = load(teacher_dir)
     if transform_graph is not None:
         transform_graph_in(transform_graph)

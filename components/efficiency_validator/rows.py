@@ -78,8 +78,8 @@ def judge_rows(
     rows = np.flatnonzero(there)
     if not rows.size:
         raise ExamplesError(
-            f"None of {len(sample.rows)} rows has a label. Received: "
-            f"label_key={settings.label_key!r}."
+            f"None of {len(sample.rows)} rows has a label. Give rows that have one, or another "
+            f"label_key. Received: label_key={settings.label_key!r}."
         )
     kept = [sample.rows[index] for index in rows]
     slices = {"": np.arange(len(rows))}

@@ -49,14 +49,19 @@ def serving_problems(model_dir: str, baseline_dir: str) -> list[str]:
         )
     paths = {name: os.path.join(model_dir, name) for name in tflite_names}
     if len({content_digest(path) for path in paths.values()}) > 1:
-        problems.append(f"The files {tflite_names} differ; what was judged is not what is served.")
+        problems.append(
+            f"The files {tflite_names} differ; what was judged is not what is served. Keep one."
+        )
     with tf.io.gfile.GFile(paths.get(SERVED_TFLITE, paths[tflite_names[0]]), "rb") as file:
         return problems + _problems_of_tflite(file.read())
 
 
 def _problems_of_saved_model(model_dir: str, baseline_dir: str) -> list[str]:
     if not tf.saved_model.contains_saved_model(model_dir):
-        return [f"There is neither saved_model.pb nor {SERVED_TFLITE} in {model_dir}."]
+        return [
+            f"There is neither saved_model.pb nor {SERVED_TFLITE} in {model_dir}. Give the "
+            "directory that one of them lies in."
+        ]
     names = _signature_names(model_dir)
     if not names:
         return ["The SavedModel has no signature, so no request can name one. Save it with one."]
@@ -92,7 +97,7 @@ def _problems_of_tflite(content: bytes) -> list[str]:
         operations = tensorflow_operations(content)
         expected = own_signature_def(content)
     except Exception as error:  # A damaged flatbuffer raises whatever it likes.
-        return [f"The TFLite file cannot be read: {error}"]
+        return [f"The TFLite file cannot be read: {error}. Convert the model again."]
     problems = []
     if SERVING_DEFAULT not in signatures:
         problems.append(

@@ -1,6 +1,7 @@
 """What a model must reach, and how it is measured."""
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -93,13 +94,17 @@ def check_thresholds(values: Mapping[str, Any], batch_sizes: Any = None) -> None
     for name, value in values.items():
         if value is None or name == "max_latency_ms":
             continue
-        wrong = isinstance(value, bool) or not isinstance(value, int | float)
-        if wrong or (name in _MORE_THAN_NOTHING and value <= 0):
-            raise ParameterError(f"`{name}` must be a number above 0. Received: {name}={value!r}.")
-        if name in _NOT_NEGATIVE and not 0 <= value < float("inf"):
-            raise ParameterError(f"`{name}` must not be negative. Received: {name}={value!r}.")
+        received = f"Received: {name}={value!r}."
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ParameterError(f"`{name}` must be a number. {received}")
+        if not math.isfinite(value):
+            raise ParameterError(f"`{name}` must be finite. {received}")
+        if name in _MORE_THAN_NOTHING and value <= 0:
+            raise ParameterError(f"`{name}` must be a number above 0. {received}")
+        if name in _NOT_NEGATIVE and value < 0:
+            raise ParameterError(f"`{name}` must not be negative. {received}")
         if name in _AT_MOST_ONE and value > 1:
-            raise ParameterError(f"`{name}` is a share, so at most 1. Received: {name}={value!r}.")
+            raise ParameterError(f"`{name}` is a share, so at most 1. {received}")
     _check_latency(values.get("max_latency_ms"), batch_sizes)
 
 

@@ -183,7 +183,7 @@ def _report(
     asked = dataclasses.asdict(thresholds)
     check_settings(settings, asked)
     check_thresholds(asked, settings.batch_sizes)
-    require_new(out_dir)
+    require_new(out_dir, outside=[model_dir, baseline_dir])
     for directory in (model_dir, baseline_dir):
         if not tf.io.gfile.isdir(directory):
             raise ModelError(

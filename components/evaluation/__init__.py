@@ -69,7 +69,7 @@ def custom_eval_shared_model(
     if not files:
         raise ModelError(
             f"{model_name or 'The candidate'}: there is neither saved_model.pb nor tflite in "
-            f"{eval_saved_model_path}."
+            f"{eval_saved_model_path}. Give the Evaluator a Model artifact that holds one."
         )
     config = tfma.EvalConfig()
     config.CopyFrom(eval_config)

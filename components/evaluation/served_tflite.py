@@ -97,7 +97,7 @@ def _preprocessing_step(baseline: Any, name: str) -> _Step:
         raise ModelError(
             f"preprocessing_function_names={name!r} is neither a signature nor a Keras layer over "
             f"raw features of the baseline model, whose signatures are "
-            f"{sorted(baseline.signatures)}."
+            f"{sorted(baseline.signatures)}. Name one of them, or give transformed examples."
         )
     return _LayerStep(layer, {key: _feature(spec) for key, spec in saved[0][0].items()})
 

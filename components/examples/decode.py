@@ -200,7 +200,10 @@ def _parse(
             **{name: _filled(name, parsed[name], feature) for name, feature in fixed.items()},
         }
     except (tf.errors.InvalidArgumentError, ValueError) as error:
-        raise ExamplesError(f"The Examples cannot be parsed: {_first_line(error)}") from error
+        raise ExamplesError(
+            f"The Examples cannot be parsed: {_first_line(error)} Give rows as the model reads "
+            "them, or a `transform_graph` that makes them so."
+        ) from error
 
 
 def _filled(name: str, values: tf.RaggedTensor, feature: Any) -> tf.Tensor:
@@ -255,14 +258,18 @@ def _feature(name: str, spec: tf.TensorSpec) -> Any:
     dtype = tf.float32 if spec.dtype.is_floating else spec.dtype
     dtype = tf.int64 if dtype.is_integer or dtype.is_bool else dtype
     if spec.shape.rank is None:
-        raise ExamplesError(f"Input {name!r} has no known rank, so no row can be decoded for it.")
+        raise ExamplesError(
+            f"Input {name!r} has no known rank, so no row can be decoded for it. Save the model "
+            "with a signature that says it."
+        )
     shape = spec.shape[1:]
     if shape.is_fully_defined():
         return tf.io.FixedLenFeature(shape, dtype)
     if shape.rank == 1:
         return tf.io.RaggedFeature(dtype)
     raise ExamplesError(
-        f"Input {name!r} has the shape {spec.shape}; only the length of a vector may be open."
+        f"Input {name!r} has the shape {spec.shape}; only the length of a vector may be open. "
+        "Save the model with a signature that says the others."
     )
 
 
@@ -282,7 +289,8 @@ def _dense(tensor: Any, name: str, spec: tf.TensorSpec) -> tf.Tensor:
         return tf.reshape(tensor, shape)
     except (tf.errors.InvalidArgumentError, ValueError) as error:
         raise ExamplesError(
-            f"Feature {name!r} has the shape {tuple(tensor.shape)}; the model reads {spec.shape}."
+            f"Feature {name!r} has the shape {tuple(tensor.shape)}; the model reads {spec.shape}. "
+            "Give rows that suit it."
         ) from error
 
 

@@ -90,7 +90,7 @@ def _iterate(path: str, dataset: tf.data.Dataset) -> Iterator[Any]:
     try:
         yield from dataset.as_numpy_iterator()
     except tf.errors.DataLossError as error:
-        raise ExamplesError(f"{path} is no TFRecord file, or is damaged.") from error
+        raise ExamplesError(f"{path} is no TFRecord file, or is damaged. Give others.") from error
 
 
 def _compression(path: str) -> str:

@@ -48,7 +48,10 @@ def make_label_decoder(
             )
         dtype = _TYPES.get(kinds[label_key])
     if dtype not in _TYPES.values():
-        raise ExamplesError(f"Label {label_key!r} holds text; numbers are needed.")
+        raise ExamplesError(
+            f"Label {label_key!r} holds text; numbers are needed. Have Transform make a number "
+            "of it."
+        )
 
     def decoder(shape: list[int | None]) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
         return make_decoder(

@@ -116,7 +116,10 @@ def _choose(graph: ChannelGraph, settings: Settings) -> tuple[list[int], dict[st
             chosen.append(group)
     if not chosen:
         reasons = "".join(f"\n  {name}: {reason}" for name, reason in skipped.items())
-        raise ModelError(f"The model has no channel that can go.{reasons}")
+        raise ModelError(
+            "The model has no channel that can go. Name other `layers`, or use another `pattern`."
+            f"{reasons}"
+        )
     return chosen, skipped
 
 

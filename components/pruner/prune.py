@@ -10,7 +10,7 @@ import apache_beam as beam
 
 from tfx_shrink import lineage
 from tfx_shrink.delivery import deliver, require_new
-from tfx_shrink.errors import ParameterError, ProofError
+from tfx_shrink.errors import ProofError
 from tfx_shrink.examples.decode import transform_graph_in
 from tfx_shrink.examples.sample import sample_rows
 from tfx_shrink.measure.difference import OutputDifference
@@ -137,9 +137,7 @@ def prune(
     settings = Settings(**parameters)
     functions = dict(user_functions or {})
     settings.check(has_input_fn="input_fn" in functions)
-    require_new(out_dir)
-    if os.path.abspath(out_dir).startswith(os.path.join(os.path.abspath(model_dir), "")):
-        raise ParameterError(f"{out_dir} lies inside {model_dir}, which is not changed.")
+    require_new(out_dir, outside=[model_dir])
     loaded = load(model_dir)
     lineage.require_order(model_dir, "prune")
     if transform_graph is not None:

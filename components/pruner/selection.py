@@ -87,7 +87,10 @@ def select(
             skipped[weight.name] = reason
     if not chosen:
         reasons = "".join(f"\n  {name}: {reason}" for name, reason in skipped.items())
-        raise ModelError(f"The model has no weight to prune by pattern={pattern!r}.{reasons}")
+        raise ModelError(
+            f"The model has no weight to prune by pattern={pattern!r}. Name other `layers`, or use "
+            f"another `pattern`.{reasons}"
+        )
     return Selection(chosen, skipped)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from tfx_shrink.bucket_pusher.content import Content, digest_of
 from tfx_shrink.errors import DamagedError
 
+_REMEDY = "Push the model again."
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -30,7 +31,9 @@ def checked_content(record: Mapping[str, Any], called: str) -> Content:
         files = [*content.files.values(), *content.in_store.values()]
         digests = [_SHA256.fullmatch(file.sha256) for file in files]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DamagedError(f"{called} has a manifest that cannot be read: {error!r}.") from error
+        raise DamagedError(
+            f"{called} has a manifest that cannot be read: {error!r}. {_REMEDY}"
+        ) from error
     outside = sorted(path for path in content.files if not _stays_inside(path))
     if outside:
         raise DamagedError(
@@ -42,17 +45,23 @@ def checked_content(record: Mapping[str, Any], called: str) -> Content:
     if both & set(content.files):
         raise DamagedError(
             f"The manifest of {called} names {sorted(both & set(content.files))} as files and as "
-            "directories."
+            f"directories. {_REMEDY}"
         )
     sizes = [file.bytes for file in files]
     if not all(digests) or not all(type(size) is int and size >= 0 for size in sizes):
-        raise DamagedError(f"The manifest of {called} holds sizes or sums that are none.")
+        raise DamagedError(f"The manifest of {called} holds sizes or sums that are none. {_REMEDY}")
     if not content.sentinel:
-        raise DamagedError(f"{called} is no model: its manifest names {sorted(content.files)}.")
+        raise DamagedError(
+            f"{called} is no model: its manifest names {sorted(content.files)}. {_REMEDY}"
+        )
     if set(content.in_store) != set(content.files):
-        raise DamagedError(f"The manifest of {called} does not say how each file is stored.")
+        raise DamagedError(
+            f"The manifest of {called} does not say how each file is stored. {_REMEDY}"
+        )
     if digest_of(content.files) != content.digest:
-        raise DamagedError(f"The manifest of {called} was changed: its digest is another one.")
+        raise DamagedError(
+            f"The manifest of {called} was changed: its digest is another one. {_REMEDY}"
+        )
     return content
 
 

@@ -122,9 +122,7 @@ def quantize(
     """
     settings = Settings(**parameters)
     _check(scheme, settings, search, report_examples)
-    require_new(out_dir)
-    if os.path.abspath(out_dir).startswith(os.path.join(os.path.abspath(model_dir), "")):
-        raise ParameterError(f"{out_dir} lies inside {model_dir}, which is not changed.")
+    require_new(out_dir, outside=[model_dir])
     loaded = load(model_dir)
     if transform_graph is not None:
         transform_graph_in(transform_graph)

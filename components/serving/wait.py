@@ -66,7 +66,8 @@ def wait_until_served(
         if left <= poll_seconds:
             raise NotServedError(
                 f"Version {version} of {model_name} is not served everywhere after "
-                f"{timeout_seconds:g} s: {_told(states)}."
+                f"{timeout_seconds:g} s: {_told(states)}. Look at the servers' logs, or give a "
+                "longer timeout."
             )
         time.sleep(poll_seconds)
 

@@ -61,7 +61,8 @@ def _import(path: str) -> Any:
         return importlib.import_module(path)
     except ImportError as error:
         raise ParameterError(
-            f"`module_path` cannot be imported: {error}. Received: module_path={path!r}."
+            f"`module_path` cannot be imported: {error}. It must be installed where the component "
+            f"runs. Received: module_path={path!r}."
         ) from error
 
 

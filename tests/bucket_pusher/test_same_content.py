@@ -9,8 +9,8 @@ import pytest
 from support import bucket, stores
 
 from tfx_shrink.bucket_pusher.content import WARMUP_REQUESTS
-from tfx_shrink.bucket_pusher.object_store import without_secrets
 from tfx_shrink.bucket_pusher.publish import publish
+from tfx_shrink.bucket_pusher.refusals import without_secrets
 from tfx_shrink.bucket_pusher.versions import verify, versions
 
 KINDS = ("file", "memory-listed", "memory")

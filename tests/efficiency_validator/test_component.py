@@ -1,5 +1,7 @@
 """What EfficiencyValidator accepts from a pipeline's author."""
 
+import math
+
 import pytest
 from tfx import v1 as tfx
 
@@ -50,7 +52,8 @@ def test_the_report_has_a_type_that_kubeflow_can_import():
         ({"max_bytes": 0}, "`max_bytes` must be a number above 0. Received: max_bytes=0"),
         ({"min_sparsity": 1.5}, "`min_sparsity` is a share, so at most 1"),
         ({"min_speedup": -1}, "`min_speedup` must be a number above 0"),
-        ({"min_speedup": True}, "`min_speedup` must be a number above 0"),
+        ({"min_speedup": True}, "`min_speedup` must be a number. Received: min_speedup=True"),
+        ({"min_size_ratio": math.inf}, "`min_size_ratio` must be finite"),
         ({"max_output_difference": -0.1}, "`max_output_difference` must not be negative"),
         ({"max_latency_ms": {"p90": 1}}, "`max_latency_ms` knows 'p50', 'p95' and 'p99'"),
         ({"max_latency_ms": {"p50": 0}}, "`max_latency_ms` must be above 0"),
