@@ -12,7 +12,7 @@ import tensorflow_transform as tft
 from tfx_shrink import lineage
 from tfx_shrink.distiller.outputs import OutputKind, teacher_output
 from tfx_shrink.distiller.settings import Settings
-from tfx_shrink.distiller.soft_targets import LabelReader, TargetSpec, read_labels
+from tfx_shrink.distiller.soft_targets import LabelReader, TargetSpec, make_label_reader
 from tfx_shrink.distiller.teacher import OUTPUT, Teacher, TeacherSpec, choose_function
 from tfx_shrink.errors import ExamplesError, ModelError, ParameterError
 from tfx_shrink.examples.batches import run_in_batches
@@ -42,7 +42,7 @@ class Job:
       kind: What its output is.
       teacher: How a worker asks it.
       targets: What a record of soft targets holds.
-      read_labels: Reads labels of serialized rows; None where there are none.
+      make_label_reader: Reads labels of serialized rows; None where there are none.
       given: Batches of `(features by name, label)` of user code's `input_fn`; None where there is
         none.
     """
@@ -57,7 +57,7 @@ class Job:
     kind: OutputKind
     teacher: TeacherSpec
     targets: TargetSpec
-    read_labels: LabelReader | None
+    make_label_reader: LabelReader | None
     given: TrainingData | None
 
     @property
@@ -115,7 +115,7 @@ def make_job(
     reader = None
     if settings.label_key is not None:
         source = _with_a_label(source, examples, settings.label_key)
-        read = functools.partial(read_labels, source.sample.rows, source, settings.label_key)
+        read = functools.partial(make_label_reader, source.sample.rows, source, settings.label_key)
         reader = read(num_classes=None)
     given = None
     if "input_fn" in functions:
@@ -163,7 +163,7 @@ def make_job(
         kind=kind,
         teacher=spec,
         targets=TargetSpec({name: value.shape[1:] for name, value in answers.items()}, label),
-        read_labels=reader,
+        make_label_reader=reader,
         given=given,
     )
 

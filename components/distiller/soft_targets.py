@@ -112,7 +112,7 @@ class SoftTargets(beam.PTransform):
         )
 
 
-def read_labels(
+def make_label_reader(
     rows: Sequence[bytes], source: Source, label_key: str, *, num_classes: int | None
 ) -> LabelReader:
     """Returns what reads labels that rows may lack.
@@ -213,7 +213,7 @@ class _Ask(beam.DoFn):
             spec.model_dir, None, spec.sample, 0, spec.transform_graph, spec.schema, spec.may_lack
         )
         read = tf.function(
-            read_labels(
+            make_label_reader(
                 spec.sample.rows,
                 source,
                 self._label_key,

@@ -20,8 +20,8 @@ from tfx_shrink.efficiency_validator.settings import Settings
 from tfx_shrink.efficiency_validator.stage import BASELINE, MODEL, Stage
 from tfx_shrink.errors import ProofError
 from tfx_shrink.measure.difference import Histogram, difference_histogram, output_difference
-from tfx_shrink.measure.metrics import two_classes
-from tfx_shrink.measure.quality import Drop, Quality, quality, quality_drop
+from tfx_shrink.measure.metrics import Quality, two_classes
+from tfx_shrink.measure.quality import Drop, quality, quality_drop
 from tfx_shrink.measure.timing import Ran
 
 Answers = Mapping[str, np.ndarray]

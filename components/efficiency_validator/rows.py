@@ -57,6 +57,15 @@ def judge_rows(
 ) -> Judged:
     """Reads labels and slices.
 
+    Args:
+      sample: The rows.
+      settings: Which feature holds the label, and by which the rows are sliced.
+      transform_graph: Transform's output, where it makes the label. None: the rows hold it.
+      schema: The rows' schema file. None: features are as the rows show them.
+
+    Returns:
+      The rows that have a label, their labels, and each slice's rows; nothing without `label_key`.
+
     Raises:
       ExamplesError: No row has the label, or it holds text.
       ParameterError: A slice's feature has too many values, or is in no row.

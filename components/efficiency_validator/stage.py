@@ -9,7 +9,7 @@ from tfx_shrink.efficiency_validator.opened import loadable_path
 from tfx_shrink.errors import ModelError
 from tfx_shrink.measure.difference import OutputDifference
 from tfx_shrink.measure.loading import Loading, measure_loading
-from tfx_shrink.measure.quality import Quality
+from tfx_shrink.measure.metrics import Quality
 from tfx_shrink.measure.size import ModelSize, model_size, stripped_size
 from tfx_shrink.measure.stored import overall_sparsity, stored_weights, tflite_path
 from tfx_shrink.measure.stored_weight import StoredWeight

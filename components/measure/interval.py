@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-_Z_95 = 1.959963984540054
+Z_95 = 1.959963984540054
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
@@ -18,9 +18,9 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
       Lower and upper bound, each in `[0, 1]`.
     """
     share = successes / trials
-    spread = _Z_95**2 / trials
+    spread = Z_95**2 / trials
     centre = (share + spread / 2) / (1 + spread)
-    half = _Z_95 * math.sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
+    half = Z_95 * math.sqrt(share * (1 - share) / trials + spread / (4 * trials)) / (1 + spread)
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
@@ -38,7 +38,7 @@ def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, flo
     differences = np.asarray(first, np.float64) - np.asarray(second, np.float64)
     by_row = np.atleast_2d(differences).mean(axis=0)
     deviation = by_row.std(ddof=1) if len(by_row) > 1 else 0.0
-    return float(by_row.mean()), float(_Z_95 * deviation / math.sqrt(len(by_row)))
+    return float(by_row.mean()), float(Z_95 * deviation / math.sqrt(len(by_row)))
 
 
 def paired_counts(first: np.ndarray, second: np.ndarray) -> tuple[int, int]:
@@ -64,7 +64,7 @@ def half_of_paired_proportions(only_first: float, only_second: float, rows: int)
       rows: How many rows there are.
     """
     more, less, added = only_first + 0.5, only_second + 0.5, rows + 2
-    return _Z_95 * math.sqrt(more + less - (more - less) ** 2 / added) / added
+    return Z_95 * math.sqrt(more + less - (more - less) ** 2 / added) / added
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float]:

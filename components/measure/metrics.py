@@ -10,12 +10,12 @@ from tfx_shrink.measure.interval import wilson_interval
 
 
 @dataclasses.dataclass(frozen=True)
-class Accuracy:
-    """A classifier's accuracy on some rows.
+class Quality:
+    """A metric on some rows.
 
     Attributes:
-      value: Share of rows whose highest score is the label's, in `[0, 1]`.
-      low: Lower bound of the 95 % Wilson interval.
+      value: The metric; NaN where these rows do not define it, as the AUC of one class.
+      low: Lower bound of its 95 % interval.
       high: Upper bound of it.
       rows: How many rows there were.
     """
@@ -26,7 +26,7 @@ class Accuracy:
     rows: int
 
 
-def accuracy(scores: np.ndarray, labels: np.ndarray) -> Accuracy:
+def accuracy(scores: np.ndarray, labels: np.ndarray) -> Quality:
     """Compares scores with labels.
 
     Args:
@@ -35,14 +35,14 @@ def accuracy(scores: np.ndarray, labels: np.ndarray) -> Accuracy:
       labels: `[rows]` or `[rows, 1]`, the index of the right class, or one-hot `[rows, classes]`.
 
     Returns:
-      The accuracy and its interval.
+      The share of rows whose highest score is the label's, in `[0, 1]`, with Wilson's interval.
 
     Raises:
       ExamplesError: There are more or fewer labels than rows.
     """
     right = int(correct(scores, labels).sum())
     low, high = wilson_interval(right, len(scores))
-    return Accuracy(right / len(scores), low, high, len(scores))
+    return Quality(right / len(scores), low, high, len(scores))
 
 
 def correct(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -13,29 +13,12 @@ from tfx_shrink.measure.interval import (
     paired_counts,
     wilson_interval,
 )
-from tfx_shrink.measure.metrics import METRICS, correct, squared_errors
+from tfx_shrink.measure.metrics import METRICS, Quality, correct, squared_errors
 
 _RESAMPLES = 500
 # Resampling fewer rows of a class says nothing of the rows that are not there.
 _MIN_ROWS_OF_A_CLASS = 30
 _MOST_ROWS = 10**9
-
-
-@dataclasses.dataclass(frozen=True)
-class Quality:
-    """A metric on some rows.
-
-    Attributes:
-      value: The metric; NaN where these rows do not define it, as the AUC of one class.
-      low: Lower bound of its 95 % interval.
-      high: Upper bound of it.
-      rows: How many rows there were.
-    """
-
-    value: float
-    low: float
-    high: float
-    rows: int
 
 
 @dataclasses.dataclass(frozen=True)

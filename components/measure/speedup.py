@@ -5,7 +5,8 @@ import math
 
 import numpy as np
 
-_Z_95 = 1.959963984540054
+from tfx_shrink.measure.interval import Z_95
+
 # Two loads of one file differ by a few percent for as long as they live: where their weights lie
 # in memory decides. Two copies are too few to know how far, so this much is always allowed for.
 _RESOLUTION = 0.05
@@ -86,5 +87,5 @@ def _unknown(floor: float) -> float:
 
 def _ranks(count: int, share: float) -> tuple[int, int]:
     """Ranks between which a percentile lies with 95 % confidence; the last may be `count`."""
-    middle, half = count * share, _Z_95 * math.sqrt(count * share * (1 - share))
+    middle, half = count * share, Z_95 * math.sqrt(count * share * (1 - share))
     return max(0, math.floor(middle - half) - 1), math.ceil(middle + half)

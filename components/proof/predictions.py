@@ -82,6 +82,9 @@ def read_labels(source: Source, rows: Sequence[bytes], label_key: str) -> np.nda
       rows: Serialized tf.Examples.
       label_key: The label's feature.
 
+    Returns:
+      `[rows, ...]`, of the feature's own type.
+
     Raises:
       ExamplesError: There is no such feature, or it holds text.
     """

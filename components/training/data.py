@@ -145,6 +145,9 @@ def given_training_data(dataset: tf.data.Dataset, num_steps: int | None = None) 
       dataset: Batches of `(features, label)`; finite, but where `num_steps` are given.
       num_steps: How many batches are to be taken. Defaults to None: as many as an epoch has.
 
+    Returns:
+      The batches, epoch by epoch.
+
     Raises:
       ExamplesError: It holds no batch, or repeats for ever.
     """

@@ -109,6 +109,9 @@ def substitute(command: list[str], task: Message, pod_root: str) -> list[str]:
       command: The container's command and arguments.
       task: The ExecutorInput.
       pod_root: What stands for the pod's root directory.
+
+    Returns:
+      The words that the container is started with.
     """
     replaced = {"{{$}}": json.dumps(task)}
     for side in ("inputs", "outputs"):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfx_shrink.examples.decode import decode_rows
 from tfx_shrink.examples.files import list_files, read_rows
 from tfx_shrink.measure.difference import output_difference
-from tfx_shrink.measure.metrics import Accuracy, accuracy
+from tfx_shrink.measure.metrics import Quality, accuracy
 from tfx_shrink.measure.size import ModelSize, model_size, stripped_size
 from tfx_shrink.measure.stored import tflite_path
 from tfx_shrink.pipelines.digits.data import LABEL, SIDE
@@ -45,7 +45,7 @@ class ModelRow:
     name: str
     bytes: int
     gzip: int
-    accuracy: Accuracy
+    accuracy: Quality
     max_difference: float
 
 
