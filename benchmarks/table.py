@@ -193,6 +193,7 @@ def measure(plan: Plan) -> dict[str, Any]:
                 {"model": model, "recipe": recipe, "seeds": seeds, **ran.get(recipe, nothing)}
             )
     return {
+        "quick": plan.quick,
         "machine": dataclasses.asdict(describe_machine()),
         "lines": lines,
         "pushes": None if plan.quick else push(plan),

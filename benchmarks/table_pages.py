@@ -1,10 +1,11 @@
 """The table of benchmarks/results/table.json, as README, docs/benchmarks.md and its chart show it.
 
-.venv/bin/python benchmarks/table_pages.py    # writes all three anew
+.venv/bin/python benchmarks/table_pages.py [FILE]   # makes them anew, of FILE if given
 """
 
 import json
 import statistics
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -74,8 +75,7 @@ def page(table: Mapping[str, Any]) -> str:
     """Returns docs/benchmarks.md."""
     return f"""# Benchmarks
 
-`make benchmark` made this page: every recipe on every model, ours and what a user would write
-without tfx-shrink (`benchmarks/peers`). `make benchmark QUICK=1` makes a smaller one in minutes.
+{_made_by(table)}
 
 - **bytes**, **gzip**: of the files that are served, without and with gzip; of the first seed.
 - **accuracy**: on rows that no model was trained on; the mean over the seeds, with its 95 %
@@ -91,6 +91,14 @@ without tfx-shrink (`benchmarks/peers`). `make benchmark QUICK=1` makes a smalle
 
 {markdown(table)}
 """
+
+
+def _made_by(table: Mapping[str, Any]) -> str:
+    if table["quick"]:
+        return """`make benchmark QUICK=1` made this page, from one seed. `make benchmark` measures every
+recipe on four models, ours and what a user would write without tfx-shrink (`benchmarks/peers`)."""
+    return """`make benchmark` made this page: every recipe on four models, ours and what a user would write
+without tfx-shrink (`benchmarks/peers`). `make benchmark QUICK=1` makes a smaller one in minutes."""
 
 
 def with_table(readme: str, table: Mapping[str, Any]) -> str:
@@ -242,4 +250,6 @@ def _cells(cells: tuple[str, ...]) -> str:
 
 
 if __name__ == "__main__":
+    for file in sys.argv[1:]:
+        RESULT.write_bytes(Path(file).read_bytes())
     write_pages(json.loads(RESULT.read_text()))

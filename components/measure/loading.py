@@ -70,9 +70,9 @@ def run_measuring(module: str, argument: str, *, time_limit: float) -> str:
     except subprocess.CalledProcessError as error:
         if error.returncode < 0:
             name = signal.Signals(-error.returncode).name
+            why = " The machine had too little memory." if name == "SIGKILL" else ""
             raise ModelError(
-                f"The process that ran the model was killed by {name}. Where it was SIGKILL, the "
-                "machine had too little memory."
+                f"The process that ran the model was killed by {name}.{why}"
             ) from error
         lines = [line for line in error.stderr.splitlines() if line.strip()][-_LOG_LINES:]
         raise ModelError("The model does not run: " + " ".join(lines)) from error

@@ -49,7 +49,8 @@ def test_two_files_that_differ_are_a_problem(problems, served, trained):
     shutil.copy(os.path.join(trained.quantized("float16"), "tflite"), served / "tflite")
     (problem,) = problems(str(served))
     assert problem == (
-        "The files ['model.tflite', 'tflite'] differ; what was judged is not what is served."
+        "The files ['model.tflite', 'tflite'] differ; what was judged is not what is served. "
+        "Keep one."
     )
 
 
