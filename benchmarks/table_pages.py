@@ -95,10 +95,12 @@ def page(table: Mapping[str, Any]) -> str:
 
 def _made_by(table: Mapping[str, Any]) -> str:
     if table["quick"]:
-        return """`make benchmark QUICK=1` made this page, from one seed. `make benchmark` measures every
-recipe on four models, ours and what a user would write without tfx-shrink (`benchmarks/peers`)."""
-    return """`make benchmark` made this page: every recipe on four models, ours and what a user would write
-without tfx-shrink (`benchmarks/peers`). `make benchmark QUICK=1` makes a smaller one in minutes."""
+        return """`make benchmark QUICK=1` made this page, from one seed. `make benchmark` measures
+every recipe on four models, ours and what a user would write without tfx-shrink
+(`benchmarks/peers`)."""
+    return """`make benchmark` made this page: every recipe on four models, ours and what a user would
+write without tfx-shrink (`benchmarks/peers`). `make benchmark QUICK=1` makes a smaller one in
+minutes."""
 
 
 def with_table(readme: str, table: Mapping[str, Any]) -> str:
