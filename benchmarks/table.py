@@ -34,8 +34,9 @@ from tfx_shrink.errors import ModelError
 from tfx_shrink.examples.files import read_rows
 from tfx_shrink.examples.sample import Sample
 from tfx_shrink.measure.child import run_child
-from tfx_shrink.measure.loading import measure_loading
+from tfx_shrink.measure.loading import Loading, measure_loading
 from tfx_shrink.measure.machine import describe_machine
+from tfx_shrink.measure.runtime import ServedModel
 from tfx_shrink.measure.timing import run_models
 
 HERE = Path(__file__).resolve().parent
@@ -152,11 +153,15 @@ def run(plan: Plan, model: str, recipes: list[str]) -> dict[str, Any]:
                 found.setdefault(recipe, {}).setdefault("times", {})[size] = dataclasses.asdict(
                     timing
                 )
-        for recipe, served in ordered.items():
-            loading = measure_loading(served.path, time_limit=_CELL_SECONDS)
-            found[recipe]["loading"] = dataclasses.asdict(loading)
+        with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+            for recipe, loading in zip(ordered, pool.map(_load, ordered.values()), strict=True):
+                found[recipe]["loading"] = dataclasses.asdict(loading)
     record.write_text(json.dumps(found))
     return found
+
+
+def _load(served: ServedModel) -> Loading:
+    return measure_loading(served.path, time_limit=_CELL_SECONDS)
 
 
 def measure(plan: Plan) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def page(table: Mapping[str, Any]) -> str:
   run in TensorFlow Serving's C++ session, TFLite files in TensorFlow's interpreter.
 - **times as fast**: against `strip` for SavedModels and `float32` for TFLite, interleaved in one
   process, with the 95 % interval; **floor** is how far two copies of one file differed meanwhile.
-- **load**: seconds and memory of loading it in a process of its own.
+- **load**: seconds and memory of loading it in a process of its own, beside one other.
 - **made in**: seconds and peak memory of making it, beside one other such process.
 
 ![Accuracy against bytes after gzip](benchmarks.svg)
@@ -98,8 +98,8 @@ def _made_by(table: Mapping[str, Any]) -> str:
         return """`make benchmark QUICK=1` made this page, from one seed. `make benchmark` measures
 every recipe on four models, ours and what a user would write without tfx-shrink
 (`benchmarks/peers`)."""
-    return """`make benchmark` made this page: every recipe on four models, ours and what a user would
-write without tfx-shrink (`benchmarks/peers`). `make benchmark QUICK=1` makes a smaller one in
+    return """`make benchmark` made this page: every recipe on four models, ours and what a user
+would write without tfx-shrink (`benchmarks/peers`). `make benchmark QUICK=1` makes a smaller one in
 minutes."""
 
 

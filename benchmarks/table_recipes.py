@@ -157,5 +157,5 @@ def recipes_for(model: str, quick: bool) -> list[str]:
     if quick:
         names = [name for name in names if name in QUICK]
         if model == MLP:
-            names = [name for name in names if not name.startswith(("prune", "distill"))]
+            names = ["strip", "float32", "int8"]
     return names
