@@ -59,16 +59,29 @@ def check_model(
       One check for each threshold, and for each batch size or slice where there are several.
     """
     return [
-        *_check_size(model, baseline, thresholds),
+        *check_files(model, baseline, thresholds),
         *(
             check
             for size, timing in model.timings.items()
             for check in _check_time(size, timing, thresholds, settings)
         ),
-        *_check_share(model, thresholds),
         *_check_difference(model, thresholds),
         *_check_quality(drops, thresholds, settings),
     ]
+
+
+def check_files(model: Stage, baseline: Stage, thresholds: Thresholds) -> list[Check]:
+    """Checks what files alone tell, also of a model that does not run.
+
+    Args:
+      model: The model as it was measured.
+      baseline: The baseline.
+      thresholds: What is asked for.
+
+    Returns:
+      One check for each threshold of bytes and zeros.
+    """
+    return [*_check_size(model, baseline, thresholds), *_check_share(model, thresholds)]
 
 
 def _check_size(model: Stage, baseline: Stage, thresholds: Thresholds) -> Iterator[Check]:

@@ -23,6 +23,7 @@ from tfx_shrink.efficiency_validator.settings import (
     check_thresholds,
     require_any,
 )
+from tfx_shrink.efficiency_validator.stage import BASELINE, MODEL
 from tfx_shrink.errors import ModelError
 from tfx_shrink.examples.decode import transform_graph_in
 from tfx_shrink.examples.sample import sample_rows
@@ -235,7 +236,10 @@ def _check_compared(
     compared: Comparison, thresholds: Thresholds, settings: Settings
 ) -> list[Check]:
     if compared.failure:
-        return [checks.failed_check("runs", "a model that runs", compared.failure)]
+        failed = checks.failed_check("runs", "a model that runs", compared.failure)
+        if not {MODEL, BASELINE} <= compared.stages.keys():
+            return [failed]
+        return [failed, *checks.check_files(compared.model, compared.baseline, thresholds)]
     runs = Check("runs", checks.MET, "a model that runs", "it does")
     return [
         runs,

@@ -1,5 +1,6 @@
 """One call: a verdict with its reasons, and a report, or an error and nothing."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -47,6 +48,15 @@ def test_every_reason_is_told(judge):
     assert not found.blessed
     assert [reason.split()[0] for reason in found.reasons] == ["max_bytes", "min_sparsity"]
     assert os.path.exists(found.report)
+
+
+def test_of_a_model_that_does_not_run_its_files_are_judged_all_the_same(
+    judge, compared, monkeypatch
+):
+    failed = dataclasses.replace(compared, failure="It holds NaN.")
+    monkeypatch.setattr(room, "compare", lambda *models, **settings: failed)
+    found = judge(max_bytes=10, max_quality_drop=0.2)
+    assert [reason.split()[0] for reason in found.reasons] == ["runs", "max_bytes"]
 
 
 def test_a_file_that_no_server_loads_is_not_blessed(judge, trained, tmp_path):
