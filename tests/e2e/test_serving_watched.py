@@ -320,7 +320,7 @@ def test_a_version_whose_warm_up_fails(stage, tmp_path):
         model = answering.save(tmp_path / "model", 6)
         write_wrong_warmup(model)
         publish(model, stage.destination, mode="pinned", label="canary")
-        expect(stage, "TFServingWarmupFailing", "TFServingLoadFailing")
+        expect(stage, "TFServingWarmupFailing")
         publish(stage.numbers[2], stage.destination, mode="pinned", label="canary")
 
 
