@@ -175,12 +175,16 @@ def measure(plan: Plan) -> dict[str, Any]:
             train(plan, model, plan.seeds[0])
         list(pool.map(lambda one: train(plan, *one), {cell[:2] for cell in cells}))
         futures = {pool.submit(make, plan, *one): one for one in cells}
-        for number, future in enumerate(concurrent.futures.as_completed(futures), 1):
-            model, seed, recipe = futures[future]
-            found.setdefault(model, {}).setdefault(recipe, []).append(
-                {"seed": seed, **future.result()}
-            )
-            print(f"{number}/{len(cells)} {model}, seed {seed}: {recipe}", file=sys.stderr)
+        try:
+            for number, future in enumerate(concurrent.futures.as_completed(futures), 1):
+                model, seed, recipe = futures[future]
+                found.setdefault(model, {}).setdefault(recipe, []).append(
+                    {"seed": seed, **future.result()}
+                )
+                print(f"{number}/{len(cells)} {model}, seed {seed}: {recipe}", file=sys.stderr)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     lines = []
     for model in plan.models:
         recipes = recipes_for(model, plan.quick)
