@@ -5,6 +5,8 @@ ROOT ?= build/demo
 PYTEST_ARGS ?=
 LOCK_ARGS ?=
 QUICK ?=
+STACK ?=
+export STACK
 export IMAGE ?=
 export BASE_IMAGE ?=
 export BUILD_ARGS ?=
@@ -12,21 +14,20 @@ export OUT ?=
 export FLINK_JOB_SERVER_JAR ?=
 
 BIN := .venv/bin
-STAMP := .venv/.setup-done
+STAMP := .venv/.setup-done$(if $(STACK),-$(STACK))
 
 MATRIX := tests/e2e/test_quantizer_matrix.py tests/e2e/test_quantized_evaluation.py \
   tests/e2e/test_public_module_files.py tests/pipelines/test_digits.py
 
-.PHONY: setup demo test test-quick tools test-tools test-histories e2e-quantizer e2e-efficiency e2e-notebook e2e-kubeflow e2e-flink e2e-serving \
+.PHONY: setup demo test test-quick debian13 test-tfx121 tools test-tools test-histories e2e-quantizer e2e-efficiency e2e-notebook e2e-kubeflow e2e-flink e2e-serving \
   e2e-cluster e2e-containers image \
   benchmark benchmark-quantizer benchmark-pruner benchmark-distiller benchmark-bucket-pusher benchmark-pull \
   tensorflow-io check docs format lock wheel-check clean help
 
-setup: $(STAMP) ## Make .venv from the lock; does nothing when it is up to date
+setup: $(STAMP) ## Make .venv from the newest lock that runs here, or STACK=tfx116|tfx121's; nothing when up to date
 
-$(STAMP): requirements/py310.lock setup.py pyproject.toml components/version.py
+$(STAMP): requirements/py310.lock requirements/tfx121.lock setup.py pyproject.toml components/version.py
 	@bash scripts/setup.sh
-	@touch $@
 
 demo: setup ## Run the digits pipeline into ROOT (build/demo)
 	$(BIN)/tfx-shrink run digits --root $(ROOT)
@@ -36,6 +37,12 @@ test: setup ## Run the tests, two files at a time; PYTEST_ARGS are passed on
 
 test-quick: setup ## Run the tests that train no model (5 minutes); PYTEST_ARGS are passed on
 	$(BIN)/python -m pytest tests -n 2 --dist loadfile --quick $(PYTEST_ARGS)
+
+debian13: ## Make a Debian 13 in .tools/debian13, where TFX 1.21 runs; needs root on Debian
+	@bash scripts/debian13.sh
+
+test-tfx121: debian13 ## Run `make test` on TFX 1.21 in that Debian 13; PYTEST_ARGS are passed on
+	@STACK=tfx121 bash scripts/debian13.sh make test PYTEST_ARGS="$(PYTEST_ARGS)"
 
 e2e-quantizer: setup ## Run every kind of model by every scheme (25 minutes); PYTEST_ARGS too
 	$(BIN)/python -m pytest $(MATRIX) -m '' $(PYTEST_ARGS)
@@ -110,10 +117,13 @@ benchmark-bucket-pusher: setup tools tensorflow-io ## Measure a push beside the 
 benchmark-pull: setup tools ## Measure a pull beside boto3's transfer manager, and what zstd saves
 	$(BIN)/python benchmarks/pull.py
 
-lock: ## Resolve the lock again; LOCK_ARGS=--upgrade moves every version
-	uv=$$(bash scripts/uv.sh) && "$$uv" pip compile --quiet --python-version 3.10 \
-	  --custom-compile-command "make lock" --constraints requirements/constraints.in \
-	  --output-file requirements/py310.lock $(LOCK_ARGS) requirements/py310.in
+lock: ## Resolve both locks again; LOCK_ARGS=--upgrade moves every version
+	uv=$$(bash scripts/uv.sh) && \
+	  lock() { "$$uv" pip compile --quiet --custom-compile-command "make lock" $(LOCK_ARGS) "$$@"; } && \
+	  lock --python-version 3.10 --constraints requirements/constraints.in \
+	    --output-file requirements/py310.lock requirements/py310.in && \
+	  lock --python-version 3.11 --universal --constraints requirements/tfx121-constraints.in \
+	    --output-file requirements/tfx121.lock requirements/tfx121.in
 
 wheel-check: setup ## Build the wheel and try it in a new environment
 	bash scripts/check_wheel.sh

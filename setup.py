@@ -26,6 +26,33 @@ DATA = [
     "Dockerfile",
 ]
 
+# The stacks that are tested; a TFX release goes with the TensorFlow and the Beam that stand beside it.
+TFX_1_16 = 'python_version == "3.10"'
+TFX_1_21 = 'python_version >= "3.11"'
+STACKS = {
+    TFX_1_16: [
+        "apache-beam>=2.61,<2.64",
+        "numpy>=1.22,<2",
+        "tensorflow>=2.16.2,<2.17",
+        "tensorflow-model-analysis>=0.47,<0.48",
+        "tf-keras~=2.16.0",
+        "tfx>=1.16,<1.17",
+    ],
+    TFX_1_21: [
+        "apache-beam>=2.77,<2.78",
+        "numpy>=2,<3",
+        "tensorboard~=2.21.0",
+        "tensorflow~=2.21.0",
+        "tensorflow-model-analysis>=0.52,<0.53",
+        "tf-keras~=2.21.0",
+        "tfx>=1.21,<1.22",
+    ],
+}
+KFP = {
+    TFX_1_16: ["kfp>=2.5,<2.6", "tfx[kfp]>=1.16,<1.17"],
+    TFX_1_21: ["kfp>=2.16,<2.17", "tfx[kfp]>=1.21,<1.22"],
+}
+
 DIGITS = ["scikit-learn>=1.3,<2"]
 TEST = [
     *DIGITS,
@@ -66,6 +93,11 @@ def read_long_description() -> str:
     return readme.read_text(encoding="utf-8") if readme.is_file() else ""
 
 
+def on_each(stacks: dict[str, list[str]]) -> list[str]:
+    """Return the requirements of every stack, each for that stack's Python."""
+    return [f"{requirement}; {python}" for python, found in stacks.items() for requirement in found]
+
+
 def packages_of(package: str, folder: str) -> list[str]:
     """Return `package` and every package found below `folder`, under its import name."""
     if not (HERE / folder / "__init__.py").is_file():
@@ -83,7 +115,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
-    python_requires=">=3.10,<3.11",
+    python_requires=">=3.10,<3.14",
     packages=[name for names in PACKAGES.values() for name in names],
     package_dir={package: ROOTS[package] for package, names in PACKAGES.items() if names},
     # The pattern `**/` also reaches folders that are not packages, such as kustomize bases.
@@ -94,26 +126,21 @@ setup(
     },
     zip_safe=False,
     install_requires=[
-        "apache-beam>=2.61,<2.64",
         "click>=8,<9",
         "flatbuffers>=24.3.25",
         "jinja2>=3.1,<4",
-        "numpy>=1.22,<2",
         "obstore>=0.11,<0.12",
         "prometheus-client>=0.21,<1",
         "pygal>=3,<4",
         "pyyaml>=6,<7",
         "scipy>=1.7,<2",
-        "tensorflow>=2.16.2,<2.17",
-        "tensorflow-model-analysis>=0.47,<0.48",
         "tensorflow-model-optimization>=0.8.1,<0.9",
-        "tf-keras~=2.16.0",
-        "tfx>=1.16,<1.17",
         "zstandard>=0.22,<1",
+        *on_each(STACKS),
     ],
     extras_require={
         "edge": ["ai-edge-quantizer>=0.10,<0.11"],
-        "kfp": ["kfp>=2.5,<2.6", "tfx[kfp]>=1.16,<1.17"],
+        "kfp": on_each(KFP),
         "digits": DIGITS,
         "test": TEST,
         "dev": DEV,
@@ -126,6 +153,9 @@ setup(
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3 :: Only",
         "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Typing :: Typed",
     ],

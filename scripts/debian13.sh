@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Make a Debian 13 in .tools/debian13, or run a command on this project in it: debian13.sh make test
+set -euo pipefail
+cd "${0%/*}/.."
+
+root=$PWD/.tools/debian13
+
+fail() {
+  echo "make test-tfx121: $1" >&2
+  exit 1
+}
+
+make_root() {
+  local mirror log=.tools/debian13.log
+  [[ ! -e $root/.made ]] || return 0
+  [[ $(id -u) == 0 ]] || fail "needs root, since it makes a Debian 13 root; with glibc 2.38, STACK=tfx121 make test does without."
+  command -v apt-get >/dev/null || fail "needs apt-get and debootstrap, that is Debian or Ubuntu; with glibc 2.38, STACK=tfx121 make test does without."
+  mkdir -p .tools
+  command -v debootstrap >/dev/null ||
+    { apt-get update && apt-get install --yes debootstrap; } >"$log" 2>&1 </dev/null ||
+    fail "the package debootstrap cannot be installed; $log says why."
+  # The machine's own: the first that apt takes packages of Debian from.
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | head -n 1)
+  [[ -n $mirror ]] || fail "apt's sources name no mirror of Debian."
+  echo "Making a Debian 13 in .tools/debian13"
+  rm -rf "$root"
+  debootstrap --variant=minbase --include=ca-certificates,g++,git,make,python3-dev,python3-venv \
+    trixie "$root" "$mirror" >"$log" 2>&1 </dev/null ||
+    fail "debootstrap failed; $log says why."
+  mkdir -p "$root/project" "$root"/state/{venv,tools,build}
+  touch "$root/.made"
+}
+
+# The machine's way to the network: its resolver, its certificates, its pip.
+share() {
+  local file
+  for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/ssl/certs/ca-certificates.crt "${SSL_CERT_FILE:-}"; do
+    if [[ -f $file ]]; then
+      mkdir -p "$root${file%/*}"
+      cp --dereference "$file" "$root$file"
+    fi
+  done
+}
+
+# In a mount namespace, so that nothing stays mounted however the command ends.
+run() {
+  mkdir -p .venv .tools build
+  unshare --mount bash -s "$root" "$@" <<'INNER'
+set -euo pipefail
+root=$1
+shift
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mount --bind . "$root/project"
+# What is made here belongs to this machine's stack.
+mount --bind "$root/state/venv" "$root/project/.venv"
+mount --bind "$root/state/build" "$root/project/build"
+mount --bind "$root/state/tools" "$root/project/.tools"
+exec env -u VIRTUAL_ENV HOME=/root TMPDIR=/tmp PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+  chroot "$root" bash -c 'cd /project && exec "$@"' bash "$@" </dev/null
+INNER
+}
+
+make_root
+if (($# > 0)); then
+  share
+  run "$@"
+fi
