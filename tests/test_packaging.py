@@ -9,6 +9,7 @@ from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 from setuptools import Distribution
 
@@ -19,6 +20,7 @@ BASH = shutil.which("bash")
 MAKE = shutil.which("make")
 STAMP_INPUTS = [
     "requirements/py310.lock",
+    "requirements/tfx121.lock",
     "setup.py",
     "pyproject.toml",
     "components/version.py",
@@ -43,10 +45,32 @@ def read_requirements(name: str) -> dict[str, Requirement]:
     return {requirement.name: requirement for requirement in found}
 
 
-def locked_versions() -> dict[str, Version]:
+# The files of each stack, and the Pythons it is for.
+STACKS = {
+    "tfx116": ("py310.lock", "constraints.in", ["3.10"]),
+    "tfx121": ("tfx121.lock", "tfx121-constraints.in", ["3.11", "3.12", "3.13"]),
+}
+EACH = pytest.mark.parametrize(
+    ("lock", "constraints", "python"),
+    [
+        (lock, constraints, python)
+        for lock, constraints, pythons in STACKS.values()
+        for python in pythons
+    ],
+)
+
+
+def environment(python: str) -> dict[str, str]:
+    return {"python_version": python, "python_full_version": f"{python}.0", "extra": ""}
+
+
+def locked_versions(lock: str, python: str) -> dict[str, Version]:
+    lines = (PROJECT / "requirements" / lock).read_text(encoding="utf-8").splitlines()
+    found = [Requirement(line) for line in lines if re.match(r"\w", line)]
     return {
-        name: Version(str(requirement.specifier).removeprefix("=="))
-        for name, requirement in read_requirements("py310.lock").items()
+        requirement.name: Version(str(requirement.specifier).removeprefix("=="))
+        for requirement in found
+        if requirement.marker is None or requirement.marker.evaluate(environment(python))
     }
 
 
@@ -97,24 +121,34 @@ def test_every_folder_with_code_is_a_package(source):
         assert (path.parent / "__init__.py").is_file(), f"{path.parent} has no __init__.py"
 
 
-def test_the_lock_meets_what_setup_py_asks(distribution):
-    locked = locked_versions()
+@EACH
+def test_the_lock_meets_what_setup_py_asks(distribution, lock, constraints, python):
+    locked = locked_versions(lock, python)
     wanted = [*distribution.install_requires]
     for extra in distribution.extras_require.values():
         wanted.extend(extra)
     for requirement in map(Requirement, wanted):
-        assert locked[requirement.name] in requirement.specifier, requirement
+        if requirement.marker is None or requirement.marker.evaluate(environment(python)):
+            assert locked[requirement.name] in requirement.specifier, requirement
 
 
-def test_the_lock_meets_the_constraints():
-    locked = locked_versions()
-    for name, requirement in read_requirements("constraints.in").items():
+@EACH
+def test_the_lock_meets_the_constraints(lock, constraints, python):
+    locked = locked_versions(lock, python)
+    for name, requirement in read_requirements(constraints).items():
         assert locked[name] in requirement.specifier, requirement
     assert set(read_requirements("py310.in")) <= set(locked)
 
 
-def test_the_lock_names_no_package_index():
-    text = (PROJECT / "requirements" / "py310.lock").read_text(encoding="utf-8")
+def test_setup_py_allows_the_pythons_of_the_locks_and_no_other(distribution):
+    allowed = SpecifierSet(distribution.python_requires)
+    locked = [python for _, _, pythons in STACKS.values() for python in pythons]
+    assert [f"3.{minor}" for minor in range(30) if f"3.{minor}" in allowed] == locked
+
+
+@pytest.mark.parametrize("lock", [lock for lock, _, _ in STACKS.values()])
+def test_the_lock_names_no_package_index(lock):
+    text = (PROJECT / "requirements" / lock).read_text(encoding="utf-8")
     assert "://" not in text
     assert not re.search(r"^-", text, re.MULTILINE)
 
@@ -135,7 +169,9 @@ def checkout(tmp_path) -> Path:
 
 def setup_is_needed(checkout: Path) -> bool:
     # -q runs nothing; its status tells whether there is anything to run.
-    return subprocess.run([MAKE, "-q", "setup"], cwd=checkout, check=False).returncode == 1
+    environment = {name: value for name, value in os.environ.items() if name != "STACK"}
+    done = subprocess.run([MAKE, "-q", "setup"], cwd=checkout, env=environment, check=False)
+    return done.returncode == 1
 
 
 @pytest.mark.skipif(MAKE is None, reason="needs make")

@@ -1,7 +1,7 @@
 """The schemes that Google's ai-edge-quantizer makes from a float32 TFLite file: the extra `[edge]`.
 
-Its files are written for LiteRT, whose runtime is newer than TensorFlow 2.16's: that one has no
-kernel for some of them, and computes others wrongly without a word (4-bit convolutions, blocks of
+Its files are written for LiteRT, whose runtime is newer than TensorFlow's own: 2.16's has no kernel
+for some of them, and computes others wrongly without a word (4-bit convolutions, blocks of
 weights). A result is proven in both.
 """
 

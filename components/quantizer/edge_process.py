@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing
+import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_quantizer import Quantizer
 
@@ -34,8 +35,8 @@ _CALIBRATION_BATCH = 32
 _APART = 2
 
 _OTHER_RUNTIME = (
-    "LiteRT, the package ai-edge-litert, runs this file as intended; TensorFlow 2.16's TFLite "
-    "runtime does not. Use 8 bits for such layers."
+    f"LiteRT, the package ai-edge-litert, runs this file as intended; TensorFlow {tf.__version__}'s "
+    "TFLite runtime does not. Use 8 bits for such layers."
 )
 
 

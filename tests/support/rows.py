@@ -39,7 +39,8 @@ def write_serialized(path, serialized, gzip=False):
 def _feature(value):
     array = np.asarray(value).reshape(-1)
     if array.dtype.kind in "iub":
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=array))
+        integers = array.astype(np.int64)  # protobuf 6 takes no booleans of numpy 2
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=integers))
     if array.dtype.kind == "f":
         return tf.train.Feature(float_list=tf.train.FloatList(value=array))
     texts = [item.encode() if isinstance(item, str) else item for item in array.tolist()]

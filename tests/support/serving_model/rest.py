@@ -11,6 +11,7 @@ import tensorflow as tf
 from google.protobuf import json_format
 from tensorflow_serving.apis import model_pb2, predict_pb2
 
+from support import stack
 from support.serving_model.services import answer_predict, model_metadata, model_status
 from support.serving_model.status import ServingError
 
@@ -18,6 +19,13 @@ _PATH = re.compile(
     r"(?i)/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
     r"(?P<rest>:(?:classify|regress|predict)|/metadata)?"
 )
+
+# protobuf 4 and 6 call it so.
+_WITH_DEFAULTS = {
+    "always_print_fields_with_no_presence"
+    if stack.TFX_1_21
+    else "including_default_value_fields": True
+}
 
 
 def handler(core, metrics):
@@ -94,7 +102,7 @@ def _answer(core, metrics, verb, spec, rest, body):
 
 def _to_json(message):
     return json_format.MessageToJson(
-        message, including_default_value_fields=True, preserving_proto_field_name=True, indent=1
+        message, **_WITH_DEFAULTS, preserving_proto_field_name=True, indent=1
     )
 
 
