@@ -6,7 +6,7 @@ tensorflow_serving/servables/tensorflow/session_bundle_config.proto of 2.16.
 
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf import descriptor_pb2, message_factory, text_format
 from google.protobuf import wrappers_pb2 as wrappers
 
 from tfx_shrink.errors import ParameterError
@@ -30,7 +30,7 @@ _MESSAGES = {
 _REPEATED = {"allowed_batch_sizes"}
 
 
-def _make_pool() -> descriptor_pool.DescriptorPool:
+def _make_classes() -> dict[str, Any]:
     file = descriptor_pb2.FileDescriptorProto(
         name="tfx_shrink/serving_config.proto",
         package=_PACKAGE,
@@ -46,15 +46,12 @@ def _make_pool() -> descriptor_pool.DescriptorPool:
                 added.type, added.type_name = _Field.TYPE_MESSAGE, kind
             else:
                 added.type = kind
-    pool = descriptor_pool.DescriptorPool()
     wrapped = descriptor_pb2.FileDescriptorProto()
     _INT64.file.CopyToProto(wrapped)
-    pool.Add(wrapped)
-    pool.Add(file)
-    return pool
+    return message_factory.GetMessages([wrapped, file])
 
 
-_POOL = _make_pool()
+_CLASSES = _make_classes()
 
 
 def parse_monitoring(text: str) -> Any:
@@ -83,10 +80,7 @@ def parse_batching(text: str) -> Any:
 
 
 def _parse(text: str, message: str, file: str) -> Any:
-    kind = message_factory.MessageFactory(_POOL).GetPrototype(
-        _POOL.FindMessageTypeByName(f"{_PACKAGE}.{message}")
-    )
     try:
-        return text_format.Parse(text, kind())
+        return text_format.Parse(text, _CLASSES[f"{_PACKAGE}.{message}"]())
     except text_format.ParseError as error:
         raise ParameterError(f"{file} is no {message} in text: {error}.") from error
