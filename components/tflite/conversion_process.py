@@ -77,6 +77,9 @@ def _convert(
     converter.target_spec.supported_ops = [operations]
     if options.select_tf_ops:
         converter.target_spec.supported_ops.append(tf.lite.OpsSet.SELECT_TF_OPS)
+    # TensorFlow 2.21 would give dense layers a scale for each channel: larger files, which older
+    # runtimes, TensorFlow Serving's among them, refuse to load. 2.16 does not know the attribute.
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     return name_inputs(converter.convert(), names)
 
 
