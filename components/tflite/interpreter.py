@@ -1,6 +1,7 @@
 """Running a TFLite model on real rows, by feature name, exactly as a device would round."""
 
 import threading
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +37,10 @@ class TFLiteModel:
 
     def __init__(self, content: bytes, threads: int = 1, runtime: Any = None):
         runtime = runtime or tf.lite.Interpreter
-        self._interpreter = runtime(model_content=content, num_threads=threads)
+        with warnings.catch_warnings():
+            # TensorFlow 2.21 recommends LiteRT. TensorFlow Serving has TensorFlow's own kernels.
+            warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
+            self._interpreter = runtime(model_content=content, num_threads=threads)
         names = list(self._interpreter.get_signature_list())
         if not names:
             raise ModelError(

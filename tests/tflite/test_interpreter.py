@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -52,6 +53,12 @@ def by_hand(content, x):
 
 def input_quantization(content):
     return tf.lite.Interpreter(model_content=content).get_input_details()[0]["quantization"]
+
+
+def test_no_caller_is_warned_of_tensorflows_own_interpreter(int8_file):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        TFLiteModel(int8_file)
 
 
 @pytest.mark.parametrize("integer", [tf.int8, tf.uint8])
