@@ -26,7 +26,7 @@ DATA = [
     "Dockerfile",
 ]
 
-# The stacks that are tested; a TFX release goes with the TensorFlow and the Beam that stand beside it.
+# The stacks that are tested: a TFX release with the TensorFlow and the Beam that belong to it.
 TFX_1_16 = 'python_version == "3.10"'
 TFX_1_21 = 'python_version >= "3.11"'
 STACKS = {

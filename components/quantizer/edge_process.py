@@ -35,8 +35,8 @@ _CALIBRATION_BATCH = 32
 _APART = 2
 
 _OTHER_RUNTIME = (
-    f"LiteRT, the package ai-edge-litert, runs this file as intended; TensorFlow {tf.__version__}'s "
-    "TFLite runtime does not. Use 8 bits for such layers."
+    "LiteRT, the package ai-edge-litert, runs this file as intended; the TFLite runtime of "
+    f"TensorFlow {tf.__version__} does not. Use 8 bits for such layers."
 )
 
 
