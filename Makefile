@@ -2,7 +2,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 ROOT ?= build/demo
-PYTEST_ARGS ?=
+export PYTEST_ARGS ?=
 LOCK_ARGS ?=
 QUICK ?=
 STACK ?=
@@ -42,7 +42,7 @@ debian13: ## Make a Debian 13 in .tools/debian13, where TFX 1.21 runs; needs roo
 	@bash scripts/debian13.sh
 
 test-tfx121: debian13 ## Run `make test` on TFX 1.21 in that Debian 13; PYTEST_ARGS are passed on
-	@STACK=tfx121 bash scripts/debian13.sh make test PYTEST_ARGS="$(PYTEST_ARGS)"
+	@STACK=tfx121 bash scripts/debian13.sh make test
 
 e2e-quantizer: setup ## Run every kind of model by every scheme (25 minutes); PYTEST_ARGS too
 	$(BIN)/python -m pytest $(MATRIX) -m '' $(PYTEST_ARGS)

@@ -10,6 +10,11 @@ fail() {
   exit 1
 }
 
+# Print the first place that this machine's apt takes packages of Debian from.
+mirror_of_debian() {
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | head -n 1
+}
+
 make_root() {
   local mirror log=.tools/debian13.log
   [[ ! -e $root/.made ]] || return 0
@@ -19,8 +24,11 @@ make_root() {
   command -v debootstrap >/dev/null ||
     { apt-get update && apt-get install --yes debootstrap; } >"$log" 2>&1 </dev/null ||
     fail "the package debootstrap cannot be installed; $log says why."
-  # The machine's own: the first that apt takes packages of Debian from.
-  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | head -n 1)
+  mirror=$(mirror_of_debian)
+  if [[ -z $mirror ]]; then
+    apt-get update >"$log" 2>&1 </dev/null || true
+    mirror=$(mirror_of_debian)
+  fi
   [[ -n $mirror ]] || fail "apt's sources name no mirror of Debian."
   echo "Making a Debian 13 in .tools/debian13"
   rm -rf "$root"
@@ -56,7 +64,7 @@ mount --bind . "$root/project"
 mount --bind "$root/state/venv" "$root/project/.venv"
 mount --bind "$root/state/build" "$root/project/build"
 mount --bind "$root/state/tools" "$root/project/.tools"
-exec env -u VIRTUAL_ENV HOME=/root TMPDIR=/tmp PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+exec env -u VIRTUAL_ENV UV_LINK_MODE=copy HOME=/root TMPDIR=/tmp PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
   chroot "$root" bash -c 'cd /project && exec "$@"' bash "$@" </dev/null
 INNER
 }
