@@ -111,7 +111,7 @@ class ClusterPods(Pods):
                     and ".." not in parts
                     and (member.isfile() or member.isdir())
                 ):
-                    tar.extract(member, pod.directory, set_attrs=False)
+                    tar.extract(member, pod.directory, set_attrs=False, filter="data")
 
 
 def _manifest(name: str, image: str, platform: Mapping[str, Any]) -> dict[str, Any]:
