@@ -83,6 +83,7 @@ def test_claims_and_secrets_are_those_of_the_namespace(told, monkeypatch):
     assert {"name": "models-claim", **claim} in spec["volumes"]
 
 
+@pytest.mark.filterwarnings("error:Python 3.14 will:DeprecationWarning")  # tarfile's, since 3.12
 @pytest.mark.parametrize("script", ["true", "exit 7"])
 def test_a_pod_is_deleted_however_its_task_ended(script, told):
     if script == "true":
