@@ -4,6 +4,7 @@ set -euo pipefail
 cd "${0%/*}/.."
 
 root=$PWD/.tools/debian13
+without="(where glibc is 2.38 or newer, STACK=tfx121 make test does without)."
 
 fail() {
   echo "make test-tfx121: $1" >&2
@@ -12,14 +13,14 @@ fail() {
 
 # Print the first place that this machine's apt takes packages of Debian from.
 mirror_of_debian() {
-  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | head -n 1
+  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | head -n 1 || true
 }
 
 make_root() {
   local mirror log=.tools/debian13.log
+  [[ $(id -u) == 0 ]] || fail "needs root, to change into a Debian 13 $without"
   [[ ! -e $root/.made ]] || return 0
-  [[ $(id -u) == 0 ]] || fail "needs root, since it makes a Debian 13 root; with glibc 2.38, STACK=tfx121 make test does without."
-  command -v apt-get >/dev/null || fail "needs apt-get and debootstrap, that is Debian or Ubuntu; with glibc 2.38, STACK=tfx121 make test does without."
+  command -v apt-get >/dev/null || fail "needs Debian's apt-get and debootstrap $without"
   mkdir -p .tools
   command -v debootstrap >/dev/null ||
     { apt-get update && apt-get install --yes debootstrap; } >"$log" 2>&1 </dev/null ||
