@@ -16,7 +16,7 @@ APT = "if [[ $1 == indextargets ]]; then echo http://mirror.example/debian/; els
     ("programs", "sentence"),
     [
         ({"id": "echo 1000"}, "needs root"),
-        ({"id": ROOT}, "needs apt-get and debootstrap"),
+        ({"id": ROOT}, "needs Debian's apt-get and debootstrap"),
         ({"id": ROOT, "apt-get": APT}, "the package debootstrap cannot be installed"),
         ({"id": ROOT, "apt-get": "exit 0", "debootstrap": "exit 0"}, "name no mirror of Debian"),
         ({"id": ROOT, "apt-get": APT, "debootstrap": "exit 1"}, "debootstrap failed"),
