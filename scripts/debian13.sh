@@ -4,7 +4,7 @@ set -euo pipefail
 cd "${0%/*}/.."
 
 root=$PWD/.tools/debian13
-without="(where glibc is 2.38 or newer, STACK=tfx121 make test does without)."
+without="(where glibc is 2.39 or newer, STACK=tfx121 make test does without)."
 
 fail() {
   echo "make test-tfx121: $1" >&2

@@ -29,8 +29,8 @@ glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null || echo "glibc 0")
 glibc=${glibc#glibc }
 newer=$(newer_python || true)
 lacks=""
-if [[ $(printf '%s\n' 2.38 "$glibc" | sort -V | head -n 1) != 2.38 ]]; then
-  lacks="TFX 1.21 needs glibc 2.38 or newer, and this machine has $glibc"
+if [[ $(printf '%s\n' 2.39 "$glibc" | sort -V | head -n 1) != 2.39 ]]; then
+  lacks="TFX 1.21 needs glibc 2.39 or newer, and this machine has $glibc"
 elif [[ -z $newer ]]; then
   lacks="TFX 1.21 needs Python 3.11, 3.12 or 3.13, and none was found"
 fi

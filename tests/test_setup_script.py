@@ -65,7 +65,7 @@ def test_ubuntu_24_04_gets_the_newer_stack_and_is_told_why(run_setup):
 @pytest.mark.parametrize(
     ("programs", "reason"),
     [
-        ({**DEBIAN_12, "python3.11": python("3.11")}, "needs glibc 2.38 or newer, and this"),
+        ({**DEBIAN_12, "python3.11": python("3.11")}, "needs glibc 2.39 or newer, and this"),
         ({**UBUNTU_24_04, "python3.12": "exit 127"}, "Python 3.11, 3.12 or 3.13, and none"),
     ],
     ids=["old-glibc", "no-python"],
@@ -86,7 +86,7 @@ def test_stack_overrides_what_the_machine_allows(run_setup):
 @pytest.mark.parametrize(
     ("programs", "stack", "sentence"),
     [
-        (DEBIAN_12, "tfx121", "TFX 1.21 needs glibc 2.38 or newer, and this machine has 2.36"),
+        (DEBIAN_12, "tfx121", "TFX 1.21 needs glibc 2.39 or newer, and this machine has 2.36"),
         (UBUNTU_24_04, "tfx121", "TFX 1.21 needs Python 3.11, 3.12 or 3.13"),
         (UBUNTU_24_04, "tfx117", "STACK must be tfx116 or tfx121. Received: STACK=tfx117."),
         (
