@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import sys
 from typing import Any
 
 import click
@@ -38,6 +39,9 @@ def main() -> None:
     # TFX, TFMA and the examples follow Keras 2; both are read when TensorFlow is imported.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # So that a dotted path may name a module of the directory that one is in.
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
 
 
 @main.command(epilog="Example: tfx-shrink run digits --root build/demo")

@@ -51,7 +51,8 @@ def load_pipeline(path: str) -> Any:
         function = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ParameterError(
-            f"PIPELINE must be digits or a function's dotted path. Received: {path!r}: {error}."
+            "PIPELINE must be digits or the dotted path of a function in a module that can be "
+            f"imported from here. Received: {path!r}: {error}."
         ) from error
     pipeline = function() if callable(function) else function
     if not isinstance(pipeline, Pipeline):

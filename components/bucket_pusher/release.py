@@ -145,8 +145,8 @@ def _republish(
     record = books.record(number) if number is not None else None
     if number is None or record is None:
         raise ParameterError(
-            f"There is no version to go back to at {destination.url}/{destination.model_name}: it "
-            f"holds {complete}. `tfx-shrink versions` says which of them have a manifest."
+            f"There is no version to go back to at {destination.url}/{destination.model_name}: "
+            f"{_what_is_there(books, complete)}"
         )
     if number == complete[-1]:
         return _published(destination, books, number)
@@ -175,6 +175,14 @@ def _before(books: Books, complete: list[int]) -> int | None:
         if record is not None and record["digest"] != live.get("digest"):
             return number
     return None
+
+
+def _what_is_there(books: Books, complete: list[int]) -> str:
+    if len(complete) < 2:
+        return f"it holds {complete}. Push another version first."
+    origin = (books.record(complete[-1]) or {}).get("republished_from")
+    same = f"{complete[-1]} serves what {origin} holds, and " if origin else ""
+    return f"{same}nothing with a manifest was there before. Name one of {complete} as `version`."
 
 
 def _published(destination: Destination, books: Books, number: int) -> Published:

@@ -95,6 +95,8 @@ def versions(url: str, model_name: str, as_json: bool) -> None:
         )
         for item in found
     ]
+    if not found:
+        click.echo(f"No version of {model_name} at {url}.", err=True)
     _table(("version", "state", "bytes", "files", "labels", "digest", "published (UTC)"), rows)
 
 

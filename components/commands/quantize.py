@@ -8,6 +8,7 @@ import click
 from tfx_shrink.commands.options import Integers, rows_options
 from tfx_shrink.commands.output import json_option, print_json, quietly
 from tfx_shrink.errors import ParameterError
+from tfx_shrink.quantizer.schemes import AUTO, SCHEMES, get_scheme
 
 _SEARCH_OPTIONS = ("label_key", "metric", "max_drop", "drop_type", "ladder", "output_name")
 
@@ -17,7 +18,7 @@ _SEARCH_OPTIONS = ("label_key", "metric", "max_drop", "drop_type", "ladder", "ou
 )
 @click.argument("model_dir")
 @click.argument("out")
-@click.option("--scheme", required=True, help="Such as int8, weight_int8 or auto.")
+@click.option("--scheme", required=True, help=f"One of {', '.join([*SCHEMES, AUTO])}.")
 @rows_options
 @click.option("--signature-name", help="What to convert. Default: the first that converts.")
 @click.option("--num-calibration-examples", default=1000, show_default=True)
@@ -44,8 +45,6 @@ _SEARCH_OPTIONS = ("label_key", "metric", "max_drop", "drop_type", "ladder", "ou
 @json_option
 def quantize(model_dir: str, out: str, as_json: bool, **parameters: Any) -> None:
     """Store the SavedModel in MODEL_DIR in fewer bits, prove it on real rows, write it to OUT."""
-    from tfx_shrink.quantizer.schemes import AUTO, get_scheme
-
     if parameters["scheme"] != AUTO:
         get_scheme(parameters["scheme"])
     if parameters["edge_recipe"] is not None:

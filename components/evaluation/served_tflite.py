@@ -92,14 +92,23 @@ def _preprocessing_step(baseline: Any, name: str) -> _Step:
     if name in baseline.signatures:
         return baseline.signatures[name]
     layer = getattr(baseline, name, None)
-    saved = layer.save_spec() if hasattr(layer, "save_spec") else None
-    if not saved or not isinstance(saved[0][0], Mapping):
+    raw_spec = _raw_features(layer)
+    if raw_spec is None:
+        layers = [key for key, value in vars(baseline).items() if _raw_features(value) is not None]
         raise ModelError(
-            f"preprocessing_function_names={name!r} is neither a signature nor a Keras layer over "
-            f"raw features of the baseline model, whose signatures are "
-            f"{sorted(baseline.signatures)}. Name one of them, or give transformed examples."
+            f"preprocessing_function_names={name!r} is neither a signature of the baseline model, "
+            f"which has {sorted(baseline.signatures)}, nor one of its Keras layers over raw "
+            f"features, {layers}. Name one that transforms rows; or have the Trainer save a "
+            "signature 'transform_features'; or give transformed examples and no "
+            "preprocessing_function_names."
         )
-    return _LayerStep(layer, {key: _feature(spec) for key, spec in saved[0][0].items()})
+    return _LayerStep(layer, {key: _feature(spec) for key, spec in raw_spec.items()})
+
+
+def _raw_features(layer: Any) -> Mapping[str, Any] | None:
+    """What a Keras layer over features by name was saved with; None of anything else."""
+    saved = layer.save_spec() if hasattr(layer, "save_spec") else None
+    return saved[0][0] if saved and isinstance(saved[0][0], Mapping) else None
 
 
 class _LayerStep:

@@ -112,7 +112,7 @@ def test_a_rollback_in_latest_is_a_new_version_and_goes_further_back_each_time(m
     assert (done.version, done.digest) == (4, digests[1])
     done = rollback(destination, store=store)
     assert (done.version, done.digest) == (5, digests[0])
-    with pytest.raises(ParameterError, match="no version to go back to"):
+    with pytest.raises(ParameterError, match=r"5 serves what 1 holds, and nothing .* as `version`"):
         rollback(destination, store=store)
     with pytest.raises(ParameterError, match=r"Received: version=9"):
         rollback(destination, 9, store=store)
@@ -300,3 +300,9 @@ def flip(store, key):
     found = store.read(key)
     data = bytes([found.data[0] ^ 1]) + found.data[1:]
     assert store.replace(key, data, found.etag)
+
+
+def test_versions_of_a_model_that_is_not_there_says_so(tmp_path):
+    done = CliRunner().invoke(main, ["versions", str(tmp_path), "--model-name", "animal"])
+    assert done.exit_code == 0
+    assert f"No version of animal at {tmp_path}." in done.stderr

@@ -93,6 +93,11 @@ def test_raw_rows_are_transformed_by_an_attached_layer_too(world, evaluate):
     assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-4)
 
 
+def test_a_name_that_transforms_nothing_is_answered_with_the_layers_that_do(world, evaluate):
+    with pytest.raises(Exception, match=r"its Keras layers over raw features, \['tft_layer'\]"):
+        evaluate(world.int8_model, world.raw_examples, config(**RAW), world.layer_only_model)
+
+
 def test_a_missed_change_threshold_is_not_blessed(world, evaluate):
     outputs = evaluate(
         world.int8_model, world.raw_examples, config(max_drop=-0.1, **RAW), world.float_model

@@ -1,6 +1,7 @@
 """`tfx-shrink compile | run-compiled | submit`."""
 
 import json
+import sys
 
 import pytest
 import yaml
@@ -27,6 +28,17 @@ def shell(tmp_path):
     return lambda script: KubeflowRunner(str(tmp_path / "shell.yaml")).run(
         kubeflow_pipelines.shell(script)
     )
+
+
+def test_a_pipeline_of_the_directory_that_one_is_in_compiles(tmp_path, monkeypatch):
+    (tmp_path / "my_own.py").write_text(
+        "from support import kubeflow_pipelines\n\n"
+        "def create():\n    return kubeflow_pipelines.shell('true')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    done = invoke("compile", "my_own.create", "--output", tmp_path / "mine.yaml")
+    assert done.exit_code == 0, done.output
 
 
 def test_the_digits_compile_with_their_data_and_bucket_beside_the_file(tmp_path):
