@@ -9,7 +9,7 @@ ROOTS = {
     "pipelines": "tfx_shrink/pipelines",
     "kubeflow": "tfx_shrink/kubeflow",
 }
-DATA = {".py", ".config", ".csv", ".json", ".yaml"}
+DATA = {".py", ".config", ".css", ".csv", ".html", ".ipynb", ".json", ".yaml"}
 
 
 def expected(source: Path) -> set[str]:
