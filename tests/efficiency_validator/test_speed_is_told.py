@@ -4,6 +4,7 @@
 """
 
 import itertools
+import math
 import os
 
 import numpy as np
@@ -28,7 +29,7 @@ def saved(tmp_path_factory):
     random = np.random.RandomState(0)
     sizes = [models.WIDTH, 2048, 2048, models.CLASSES]
     layers = [
-        tf.Variable(random.randn(*shape).astype(np.float32) / np.sqrt(shape[0]))
+        tf.Variable(random.randn(*shape).astype(np.float32) / math.sqrt(shape[0]))
         for shape in itertools.pairwise(sizes)
     ]
 

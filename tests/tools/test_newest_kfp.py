@@ -34,4 +34,4 @@ def test_the_newest_kfp_loads_the_digits_pipeline(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("kfp 2.17.")
-    assert "loaded digits: 11 executors" in done.stdout
+    assert "loaded digits: 12 executors" in done.stdout
