@@ -35,7 +35,7 @@ demo: setup ## Run the digits pipeline into ROOT (build/demo)
 test: setup ## Run the tests, two files at a time; PYTEST_ARGS are passed on
 	$(BIN)/python -m pytest tests -n 2 --dist loadfile $(PYTEST_ARGS)
 
-test-quick: setup ## Run the tests that train no model (5 minutes); PYTEST_ARGS are passed on
+test-quick: setup ## Run the tests but those marked slow (10 minutes); PYTEST_ARGS are passed on
 	$(BIN)/python -m pytest tests -n 2 --dist loadfile --quick $(PYTEST_ARGS)
 
 debian13: ## Make a Debian 13 in .tools/debian13, where TFX 1.21 runs; needs root on Debian

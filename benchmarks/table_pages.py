@@ -59,7 +59,8 @@ def readme_table(table: Mapping[str, Any]) -> str:
             if "refused" not in first
             else _refused(line, 6)
         )
-    return "\n".join([*rows, "", _made_on(table)])
+    command = "make benchmark QUICK=1" if table["quick"] else "make benchmark"
+    return "\n".join([*rows, "", f"`{command}`: {_made_on(table)}"])
 
 
 def markdown(table: Mapping[str, Any]) -> str:

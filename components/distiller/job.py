@@ -42,7 +42,7 @@ class Job:
       kind: What its output is.
       teacher: How a worker asks it.
       targets: What a record of soft targets holds.
-      make_label_reader: Reads labels of serialized rows; None where there are none.
+      read_labels: Reads labels of serialized rows; None where there are none.
       given: Batches of `(features by name, label)` of user code's `input_fn`; None where there is
         none.
     """
@@ -57,7 +57,7 @@ class Job:
     kind: OutputKind
     teacher: TeacherSpec
     targets: TargetSpec
-    make_label_reader: LabelReader | None
+    read_labels: LabelReader | None
     given: TrainingData | None
 
     @property
@@ -163,7 +163,7 @@ def make_job(
         kind=kind,
         teacher=spec,
         targets=TargetSpec({name: value.shape[1:] for name, value in answers.items()}, label),
-        make_label_reader=reader,
+        read_labels=reader,
         given=given,
     )
 

@@ -58,7 +58,7 @@ def make_lessons(
     decode = job.source.decoder({**({} if serialized else job.function.inputs), **inputs})
 
     def to_be_taught(rows: tf.Tensor) -> tuple[Any, Any]:
-        labels, there = job.make_label_reader(rows) if job.make_label_reader else (None, None)
+        labels, there = job.read_labels(rows) if job.read_labels else (None, None)
         features = {**decode(rows), **dict.fromkeys(serialized, rows)}
         return features, _known(rows, labels, there)
 

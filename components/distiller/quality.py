@@ -29,9 +29,9 @@ def compare(job: Job, sample: Sample, students: Mapping[str, Student]) -> dict[s
       of the student from the teacher and from the control on the same rows, with half of its 95 %
       interval. Empty where no row has a label.
     """
-    if job.make_label_reader is None:
+    if job.read_labels is None:
         return {}
-    labels, there = (value.numpy() for value in job.make_label_reader(tf.constant(sample.rows)))
+    labels, there = (value.numpy() for value in job.read_labels(tf.constant(sample.rows)))
     rows = [row for row, has_label in zip(sample.rows, there, strict=True) if has_label]
     if not rows:
         return {}

@@ -216,7 +216,7 @@ def test_raw_rows_without_most_labels_are_distilled_in_step_too(
 
 def test_without_a_label_key_there_is_neither_label_nor_quality(job, tmp_path):
     made = job("keras", write(tmp_path / "rows" / "0", CLASSES), label_key=None)
-    assert made.make_label_reader is None
+    assert made.read_labels is None
     assert made.targets.label is None
     lessons = make_lessons(
         made, {"x": models.spec()}, made.examples, str(tmp_path / "shards"), beam.Pipeline
