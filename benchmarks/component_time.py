@@ -9,8 +9,8 @@ import tensorflow as tf
 from examples import write_rows
 from tables import print_table
 
+from tfx_shrink.child_process import ChildRun, run_child
 from tfx_shrink.examples.sample import sample_rows
-from tfx_shrink.measure.child import ChildRun, run_child
 from tfx_shrink.measure.difference import output_difference
 from tfx_shrink.pipelines.digits.preprocessing import IMAGE
 from tfx_shrink.pipelines.digits.trainer import PROBABILITIES

@@ -1,23 +1,18 @@
-"""Distillation as the public Keras example describes it: the teacher sees every batch.
-
-Written from its description: a model that wraps teacher and student, whose step asks the teacher
-for the batch, softens both answers by a temperature, and adds the divergence to the hard loss.
-"""
+"""The public Keras loop on files of rows, timed: what the Distiller is compared with."""
 
 import dataclasses
 import resource
 import time
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 import tf_keras
+from peers.keras_distillation import Distilled
 
 from tfx_shrink.pipelines.digits.data import LABEL, SIDE
 from tfx_shrink.pipelines.digits.preprocessing import IMAGE
 
 _SHUFFLED_ROWS = 10_000
-_EPSILON = 1e-7  # As Keras keeps probabilities away from 0.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,48 +35,8 @@ def now() -> Spent:
     return Spent(time.perf_counter(), sum(one.ru_utime + one.ru_stime for one in used))
 
 
-class Distiller(tf_keras.Model):
-    """Teacher and student, where every step asks the teacher.
-
-    Args:
-      student: Gives probabilities.
-      teacher: Gives probabilities; None: every class is as probable as the next, and no teacher is
-        asked.
-      alpha: Weight of the hard loss.
-      temperature: Divides logits before the softmax.
-    """
-
-    def __init__(
-        self,
-        student: tf_keras.Model,
-        teacher: tf_keras.Model | None,
-        alpha: float,
-        temperature: float,
-    ):
-        super().__init__()
-        self.student, self._teacher = student, teacher
-        self._alpha, self._temperature = alpha, temperature
-        self._hard = tf_keras.losses.SparseCategoricalCrossentropy()
-        self._soft = tf_keras.losses.KLDivergence()
-
-    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """Teaches one batch of images and labels."""
-        images, labels = data
-        if self._teacher is None:
-            wanted = tf.fill([tf.shape(images)[0], 10], 0.1)
-        else:
-            wanted = self._softened(self._teacher(images, training=False))
-        with tf.GradientTape() as tape:
-            answers = self.student(images, training=True)
-            soft = self._soft(wanted, self._softened(answers)) * self._temperature**2
-            loss = self._alpha * self._hard(labels, answers) + (1 - self._alpha) * soft
-        weights = self.student.trainable_variables
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
-        return {"loss": loss}
-
-    def _softened(self, probabilities: tf.Tensor) -> tf.Tensor:
-        logits = tf.math.log(tf.maximum(probabilities, _EPSILON))
-        return tf.nn.softmax(logits / self._temperature)
+def _knows_nothing(images: tf.Tensor, training: bool) -> tf.Tensor:
+    return tf.fill([tf.shape(images)[0], 10], 0.1)
 
 
 def read_batches(rows: str, batch_size: int, seed: int) -> tf.data.Dataset:
@@ -128,16 +83,16 @@ class Loop:
 
     def teach(self, teacher: tf_keras.Model | None, epochs: int) -> tuple[tf_keras.Model, Spent]:
         """Returns a student, and what teaching it took, tracing included; None is no teacher."""
-        distiller = self._make(teacher)
+        loop = self._make(teacher)
         start = now()
-        distiller.fit(self._batches(), epochs=epochs, verbose=0)
-        return distiller.student, now() - start
+        loop.fit(self._batches(), epochs=epochs, verbose=0)
+        return loop.student, now() - start
 
-    def _make(self, teacher: tf_keras.Model | None) -> Distiller:
+    def _make(self, teacher: tf_keras.Model | None) -> Distilled:
         tf_keras.utils.set_random_seed(self.seed)
-        distiller = Distiller(self.build(), teacher, self.alpha, self.temperature)
-        distiller.compile(tf_keras.optimizers.Adam(self.learning_rate))
-        return distiller
+        loop = Distilled(self.build(), teacher or _knows_nothing, self.alpha, self.temperature)
+        loop.compile(tf_keras.optimizers.Adam(self.learning_rate))
+        return loop
 
     def _batches(self) -> tf.data.Dataset:
         return read_batches(self.rows, self.batch_size, self.seed)

@@ -29,11 +29,11 @@ from table_models import CNN, MLP, MODELS, data_of
 from table_pages import RESULT, markdown, write_pages
 from table_recipes import recipes_for
 
+from tfx_shrink.child_process import run_child
 from tfx_shrink.efficiency_validator.opened import as_served, open_model, same_question
 from tfx_shrink.errors import ModelError
 from tfx_shrink.examples.files import read_rows
 from tfx_shrink.examples.sample import Sample
-from tfx_shrink.measure.child import run_child
 from tfx_shrink.measure.loading import Loading, measure_loading
 from tfx_shrink.measure.machine import describe_machine
 from tfx_shrink.measure.runtime import ServedModel

@@ -15,7 +15,13 @@ import sys
 from collections.abc import Sequence
 
 from tfx_shrink.kubeflow import executor_input as messages
-from tfx_shrink.kubeflow.entrypoint_flags import KEEP_URIS, POD_ROOT_VARIABLE, RUN_DRIVER
+from tfx_shrink.kubeflow.entrypoint_flags import (
+    INPUTS_SPEC_FLAG,
+    INVOCATION_FLAG,
+    KEEP_URIS,
+    POD_ROOT_VARIABLE,
+    RUN_DRIVER,
+)
 from tfx_shrink.kubeflow.uris import remote_uri
 from tfx_shrink.report import HTML
 
@@ -31,27 +37,25 @@ def run_task(arguments: Sequence[str], pod_root: str = "/") -> None:
       Exception: What the executor raised.
     """
     flags, beam_args = _parse(arguments)
-    task = json.loads(flags.json_serialized_invocation_args)
-    inputs_spec = json.loads(flags.json_serialized_inputs_spec_args)
+    task = json.loads(flags.task)
     pages = messages.pages_to_show(task, pod_root)
     messages.drop_launcher_outputs(task)
-    messages.restore_types(task, inputs_spec)
+    messages.restore_types(task, json.loads(flags.inputs_spec))
     if not flags.keep_uris:
         messages.map_to_local(task, pod_root)
     messages.make_parents(task)
 
     from tfx_shrink.tfx_seam.kubeflow_container import run_example_gen_driver, run_executor
 
-    spec_text = flags.json_serialized_inputs_spec_args
     launchers_file = task["outputs"]["outputFile"]
     if flags.keep_uris:
         # TFX's temporary files lie beside it, and a Beam engine elsewhere must reach them.
         task["outputs"]["outputFile"] = remote_uri(launchers_file, pod_root)
     output_file = task["outputs"]["outputFile"]
     if flags.run_example_gen_driver:
-        run_example_gen_driver(json.dumps(task), spec_text)
+        run_example_gen_driver(json.dumps(task), flags.inputs_spec)
         messages.take_driver_metadata(task, json.loads(_read(output_file)))
-    run_executor(flags.executor_class_path, json.dumps(task), spec_text, beam_args)
+    run_executor(flags.executor_class_path, json.dumps(task), flags.inputs_spec, beam_args)
     made = json.loads(_read(output_file))
     for key, page in pages.items():
         (report,) = task["outputs"]["artifacts"][key]["artifacts"]
@@ -73,8 +77,8 @@ def main() -> None:
 def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--executor_class_path", required=True)
-    parser.add_argument("--json_serialized_invocation_args", required=True)
-    parser.add_argument("--json_serialized_inputs_spec_args", required=True)
+    parser.add_argument(INVOCATION_FLAG, dest="task", required=True)
+    parser.add_argument(INPUTS_SPEC_FLAG, dest="inputs_spec", required=True)
     parser.add_argument(RUN_DRIVER, action="store_true")
     parser.add_argument(KEEP_URIS, action="store_true")
     return parser.parse_known_args(arguments)

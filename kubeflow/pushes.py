@@ -3,6 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from tfx_shrink.kubeflow.pipeline_spec import all_tasks
+
 
 def pusher_tasks(spec: Mapping[str, Any]) -> list[str]:
     """Returns the tasks of a pipeline that push: those with an output of type PushedModel."""
@@ -14,8 +16,8 @@ def pusher_tasks(spec: Mapping[str, Any]) -> list[str]:
     }
     return [
         name
-        for component in (spec["root"], *spec["components"].values())
-        for name, task in component.get("dag", {}).get("tasks", {}).items()
+        for tasks in all_tasks(spec)
+        for name, task in tasks.items()
         if task["componentRef"]["name"] in pushers
     ]
 

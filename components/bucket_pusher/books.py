@@ -42,7 +42,7 @@ class Claim:
 
 
 @dataclasses.dataclass
-class Seen:
+class Listing:
     """What a listing shows.
 
     Attributes:
@@ -93,7 +93,7 @@ class Books:
         # TensorFlow Serving ignores what does not fit into an int64.
         return {int(name) for name in names if _NUMBER.fullmatch(name) and int(name) <= INT64_MAX}
 
-    def look(self) -> Seen:
+    def look(self) -> Listing:
         """Lists the model's versions and records."""
         files: dict[int, list[Entry]] = defaultdict(list)
         for entry in self.store.list(self.base):
@@ -113,7 +113,7 @@ class Books:
             for number, entries in sorted(files.items())
             if self._is_complete(number, entries, committed=number in commits)
         ]
-        return Seen(dict(files), complete, claims, commits, {*files, *claims})
+        return Listing(dict(files), complete, claims, commits, {*files, *claims})
 
     def _is_complete(self, number: int, entries: list[Entry], *, committed: bool) -> bool:
         prefix = self.version(number)

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Mapping
 
 from tfx_shrink.bucket_pusher import numbering, pinning, transfer
-from tfx_shrink.bucket_pusher.books import Books, Seen, encode
+from tfx_shrink.bucket_pusher.books import Books, Listing, encode
 from tfx_shrink.bucket_pusher.content import WARMUP_REQUESTS, Content
 from tfx_shrink.bucket_pusher.destination import Destination
 from tfx_shrink.bucket_pusher.overtaken import Overtaken
@@ -75,7 +75,7 @@ class Push:
                     raise Overtaken from None
             raise
 
-    def _publish(self, seen: Seen, same: int | None) -> Published:
+    def _publish(self, seen: Listing, same: int | None) -> Published:
         if same is not None and (self.mode == "pinned" or same == max(seen.files)):
             self._say_what_is_left_out(same)
             return self._finish(same, new=False)
@@ -98,7 +98,7 @@ class Push:
             return self._by_rename(source)
         return self._by_copy(source)
 
-    def _same(self, seen: Seen) -> int | None:
+    def _same(self, seen: Listing) -> int | None:
         """The highest complete version that holds the content and is not about to be removed."""
         for number in reversed(seen.complete):
             record = self.books.record(number)
@@ -158,7 +158,7 @@ class Push:
                 self.store.delete([staging + name for name in names])
         return published
 
-    def _in_place(self, seen: Seen) -> Published:
+    def _in_place(self, seen: Listing) -> Published:
         """Straight to the version's place, which nobody loads before it is complete."""
         number = self._resumable(seen) or self._claim()
         target = self.books.version(number)
@@ -174,7 +174,7 @@ class Push:
         number = self._resumable(self.books.look())
         return None if number is None or self.store.list(self.books.version(number)) else number
 
-    def _resumable(self, seen: Seen) -> int | None:
+    def _resumable(self, seen: Listing) -> int | None:
         """The number of a push of the same content that died, if it is still the highest."""
         number = max(seen.claims, default=0)
         if not number or number < max(seen.taken) or number in seen.complete:

@@ -6,7 +6,7 @@ import uuid
 from collections import defaultdict
 
 from tfx_shrink.bucket_pusher import models_config, transfer
-from tfx_shrink.bucket_pusher.books import Books, Claim, Seen
+from tfx_shrink.bucket_pusher.books import Books, Claim, Listing
 from tfx_shrink.bucket_pusher.destination import Destination
 from tfx_shrink.bucket_pusher.local_store import WRITING
 from tfx_shrink.bucket_pusher.settings import check_keep
@@ -91,7 +91,7 @@ class _Retention:
         kept = tuple(number for number in seen.complete if number not in removed)
         return Retained(kept, tuple(removed), tuple(leftovers), self.dry_run)
 
-    def _withdraw_announced(self, seen: Seen) -> None:
+    def _withdraw_announced(self, seen: Listing) -> None:
         """Takes versions out of models.config whose push died before it gave them a label."""
         labels, named = models_config.read_pins(self.store, self.books.model_name)
         announced = named - set(labels.values())
@@ -103,7 +103,7 @@ class _Retention:
         if dead and not self.dry_run:
             models_config.withdraw(self.store, self.books.model_name, dead)
 
-    def _remove(self, seen: Seen, number: int, *, complete: bool) -> bool:
+    def _remove(self, seen: Listing, number: int, *, complete: bool) -> bool:
         """Removes a version; False where it may not go, or is gone but for its number's claim."""
         claim = self.books.claim(number) if number in seen.claims else None
         if claim is None or not self._may_go(seen, number, claim, complete=complete):
@@ -128,7 +128,7 @@ class _Retention:
             self.store.delete([self.books.claim_key(number)])
         return something
 
-    def _may_go(self, seen: Seen, number: int, claim: Claim, *, complete: bool) -> bool:
+    def _may_go(self, seen: Listing, number: int, claim: Claim, *, complete: bool) -> bool:
         if complete or claim.state in ("abandoned", "removed"):
             return True
         return seen.idle_seconds(number) >= self.in_flight

@@ -5,6 +5,7 @@ from typing import Any
 
 from tfx_shrink.bucket_pusher.numbering import check_versioning
 from tfx_shrink.errors import ParameterError
+from tfx_shrink.parameters import require_at_least, require_one_of
 
 MODES = ("latest", "pinned")
 STABLE, CANARY = "stable", "canary"
@@ -22,10 +23,8 @@ def check_mode(mode: str, label: str) -> None:
     Raises:
       ParameterError: One of them is none of its words.
     """
-    if mode not in MODES:
-        raise ParameterError(f"`mode` must be one of {list(MODES)}. Received: mode={mode!r}.")
-    if label not in LABELS:
-        raise ParameterError(f"`label` must be one of {list(LABELS)}. Received: label={label!r}.")
+    require_one_of("mode", mode, MODES)
+    require_one_of("label", label, LABELS)
 
 
 def check_transport(transport: str, scheme: str = "") -> None:
@@ -38,10 +37,7 @@ def check_transport(transport: str, scheme: str = "") -> None:
     Raises:
       ParameterError: It is none of its words, or TensorFlow Serving itself reads the destination.
     """
-    if transport not in TRANSPORTS:
-        raise ParameterError(
-            f"`transport` must be one of {list(TRANSPORTS)}. Received: transport={transport!r}."
-        )
+    require_one_of("transport", transport, TRANSPORTS)
     if transport != "plain" and scheme in _LISTED_BY_SERVING:
         raise ParameterError(
             f"transport={transport!r} is for stores that are served through `tfx-shrink pull`. "
@@ -75,11 +71,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     check_transport(settings.get("transport") or "plain")
     if settings.get("retention") is not None:
         check_keep(settings["retention"])
-    settle = settings.get("settle_seconds")
-    if settle is not None and settle < 0:
-        raise ParameterError(
-            f"`settle_seconds` must not be negative. Received: settle_seconds={settle}."
-        )
+    require_at_least(0, {"settle_seconds": settings.get("settle_seconds")})
     requests = settings.get("num_warmup_requests")
     if requests is not None and not 1 <= requests <= MAX_WARMUP_REQUESTS:
         raise ParameterError(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfx_shrink.bucket_pusher import models_config, transfer
-from tfx_shrink.bucket_pusher.books import Books, Seen
+from tfx_shrink.bucket_pusher.books import Books, Listing
 from tfx_shrink.bucket_pusher.content import Content
 from tfx_shrink.bucket_pusher.destination import Destination
 from tfx_shrink.bucket_pusher.store import Store
@@ -133,7 +133,7 @@ def _verify(books: Books, number: int) -> Verified:
     )
 
 
-def _version(books: Books, seen: Seen, labels: Mapping[str, int], number: int) -> Version:
+def _version(books: Books, seen: Listing, labels: Mapping[str, int], number: int) -> Version:
     record: Mapping[str, Any] = books.record(number) or {}
     state = "incomplete"
     if number in seen.complete:

@@ -28,7 +28,7 @@ from tfx_shrink.distiller.student import (
 )
 from tfx_shrink.distiller.teaching import STUDENT, Places, teach_all
 from tfx_shrink.errors import ParameterError, ProofError
-from tfx_shrink.examples.decode import transform_graph_in
+from tfx_shrink.examples.features import transform_graph_in
 from tfx_shrink.examples.sample import sample_rows
 from tfx_shrink.measure.difference import OutputDifference
 from tfx_shrink.measure.size import model_size, stripped_size

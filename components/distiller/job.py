@@ -12,13 +12,13 @@ import tensorflow_transform as tft
 from tfx_shrink import lineage
 from tfx_shrink.distiller.outputs import OutputKind, teacher_output
 from tfx_shrink.distiller.settings import Settings
-from tfx_shrink.distiller.soft_targets import LabelReader, TargetSpec, make_label_reader
+from tfx_shrink.distiller.soft_targets import TargetSpec
 from tfx_shrink.distiller.teacher import OUTPUT, Teacher, TeacherSpec, choose_function
 from tfx_shrink.errors import ExamplesError, ModelError, ParameterError
 from tfx_shrink.examples.batches import run_in_batches
-from tfx_shrink.examples.decode import feature_kinds, shortened
+from tfx_shrink.examples.features import feature_kinds, shortened
 from tfx_shrink.examples.files import list_files, read_rows
-from tfx_shrink.examples.labels import labels_that_count
+from tfx_shrink.examples.labels import LabelReader, labels_that_count, make_label_reader
 from tfx_shrink.proof.source import Source
 from tfx_shrink.saved_model.functions import CALL_FUNCTION, ServedFunction
 from tfx_shrink.saved_model.weights import list_weights
@@ -115,7 +115,14 @@ def make_job(
     reader = None
     if settings.label_key is not None:
         source = _with_a_label(source, examples, settings.label_key)
-        read = functools.partial(make_label_reader, source.sample.rows, source, settings.label_key)
+        read = functools.partial(
+            make_label_reader,
+            source.sample.rows,
+            settings.label_key,
+            transform_graph=source.transform_graph,
+            schema=source.schema,
+            from_transform=source.sample.from_transform,
+        )
         reader = read(num_classes=None)
     given = None
     if "input_fn" in functions:

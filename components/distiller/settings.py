@@ -5,8 +5,9 @@ import math
 from collections.abc import Mapping
 
 from tfx_shrink.errors import ParameterError
-from tfx_shrink.training.parameters import require_one_length, require_one_of, require_positive
-from tfx_shrink.training.strategy import check_strategy
+from tfx_shrink.parameters import require_above_0, require_one_of
+from tfx_shrink.training.parameters import require_one_length
+from tfx_shrink.training.strategy import STRATEGIES
 
 KL, MSE, FEATURE = "kl", "mse", "feature"
 LOSSES = (KL, MSE, FEATURE)
@@ -80,7 +81,7 @@ class Settings:
         """
         require_one_of("loss", self.loss, LOSSES)
         require_one_of("teacher_pass", self.teacher_pass, TEACHER_PASSES)
-        check_strategy(self.strategy)
+        require_one_of("strategy", self.strategy, STRATEGIES)
         self._check_width(auto)
         self._check_numbers()
         if (self.loss == FEATURE) != bool(self.feature_pairs):
@@ -140,5 +141,5 @@ class Settings:
                 f"Received: alpha={self.alpha!r}."
             )
         names = ("epochs", "num_steps", "batch_size", "learning_rate", "patience")
-        require_positive({name: getattr(self, name) for name in names})
+        require_above_0({name: getattr(self, name) for name in names})
         require_one_length(self.epochs, self.num_steps)

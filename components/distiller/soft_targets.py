@@ -18,18 +18,10 @@ from apache_beam.utils.shared import Shared
 from tfx_shrink.distiller.teacher import Teacher, TeacherSpec
 from tfx_shrink.errors import ExamplesError
 from tfx_shrink.examples.files import count_rows, list_files, read_batches
-from tfx_shrink.examples.labels import (
-    labels_that_count,
-    make_label_decoder,
-    make_presence_decoder,
-)
-from tfx_shrink.proof.source import Source
+from tfx_shrink.examples.labels import LabelReader, make_label_reader
 
 _SHARD_ROWS = 1024
 _SUFFIX = ".tfrecord"
-
-# `[rows]` serialized Examples -> labels, and whether each row has one.
-LabelReader = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,36 +104,6 @@ class SoftTargets(beam.PTransform):
         )
 
 
-def make_label_reader(
-    rows: Sequence[bytes], source: Source, label_key: str, *, num_classes: int | None
-) -> LabelReader:
-    """Returns what reads labels that rows may lack.
-
-    A row has a label where its Example holds a value of the feature that counts as one.
-
-    Args:
-      rows: Some rows, serialized, at least one with a label.
-      source: Rows of the same files, and what transforms them.
-      label_key: The label's feature.
-      num_classes: Of how many classes a label is one; None where it is any number.
-    """
-    decode = make_label_decoder(
-        rows,
-        label_key,
-        transform_graph=source.transform_graph,
-        schema=source.schema,
-        from_transform=source.sample.from_transform,
-        may_lack=True,
-    )
-    present = make_presence_decoder(rows, label_key)
-
-    def read(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        labels = decode(serialized)
-        return labels, labels_that_count(labels, present(serialized), num_classes)
-
-    return read
-
-
 def unpack(
     records: tf.Tensor, spec: TargetSpec
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor], tf.Tensor | None, tf.Tensor | None]:
@@ -209,15 +171,14 @@ class _Ask(beam.DoFn):
         if self._label_key is None:
             return _Loaded(teacher, None)
         spec = self._spec
-        source = Source(
-            spec.model_dir, None, spec.sample, 0, spec.transform_graph, spec.schema, spec.may_lack
-        )
         read = tf.function(
             make_label_reader(
                 spec.sample.rows,
-                source,
                 self._label_key,
                 num_classes=spec.num_classes,
+                transform_graph=spec.transform_graph,
+                schema=spec.schema,
+                from_transform=spec.sample.from_transform,
             ),
             input_signature=[tf.TensorSpec([None], tf.string)],
             autograph=False,

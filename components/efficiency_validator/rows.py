@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfx_shrink.efficiency_validator.settings import Settings
 from tfx_shrink.errors import ExamplesError, ParameterError
-from tfx_shrink.examples.labels import make_label_decoder, make_presence_decoder
+from tfx_shrink.examples.labels import make_label_reader
 from tfx_shrink.examples.sample import Sample
 
 _MAX_SLICES = 100
@@ -72,18 +72,14 @@ def judge_rows(
     """
     if settings.label_key is None:
         return Judged(np.arange(0), np.zeros(0), {})
-    serialized = tf.constant(sample.rows)
-    decode = make_label_decoder(
+    read = make_label_reader(
         sample.rows,
         settings.label_key,
         transform_graph=transform_graph,
         schema=schema,
         from_transform=sample.from_transform,
-        may_lack=True,
     )
-    labels = decode(serialized).numpy()
-    there = make_presence_decoder(sample.rows, settings.label_key)(serialized).numpy()
-    there &= np.isfinite(labels.reshape(len(labels), -1).astype(np.float64)).all(axis=1)
+    labels, there = (value.numpy() for value in read(tf.constant(sample.rows)))
     rows = np.flatnonzero(there)
     if not rows.size:
         raise ExamplesError(

@@ -8,6 +8,7 @@ from typing import Any
 
 from tfx_shrink.errors import ParameterError
 from tfx_shrink.measure.metrics import METRICS
+from tfx_shrink.parameters import require_above_0, require_at_least, require_one_of
 
 _PERCENTILE = re.compile(r"(p50|p95|p99)(?:@([1-9][0-9]*))?")
 _AT_MOST_ONE = ("min_sparsity",)
@@ -127,16 +128,10 @@ def check_settings(settings: Settings, thresholds: Mapping[str, Any]) -> None:
     Raises:
       ParameterError: A value is out of its range, or a threshold needs one that is missing.
     """
-    for name in ("num_examples", "threads", "rounds"):
-        value = getattr(settings, name)
-        if isinstance(value, int) and value < 1:
-            raise ParameterError(f"`{name}` must be at least 1. Received: {name}={value}.")
-    if settings.seed < 0:
-        raise ParameterError(f"`seed` must not be negative. Received: seed={settings.seed}.")
-    if settings.time_limit <= 0:
-        raise ParameterError(
-            f"`time_limit` must be above 0 seconds. Received: time_limit={settings.time_limit}."
-        )
+    counts = ("num_examples", "threads", "rounds")
+    require_at_least(1, {name: getattr(settings, name) for name in counts})
+    require_at_least(0, {"seed": settings.seed})
+    require_above_0({"time_limit": settings.time_limit})
     sizes = settings.batch_sizes
     if (
         not isinstance(sizes, Sequence)
@@ -147,10 +142,7 @@ def check_settings(settings: Settings, thresholds: Mapping[str, Any]) -> None:
             "`batch_sizes` must be numbers of rows, such as [1, 32]. Received: "
             f"batch_sizes={sizes}."
         )
-    if settings.metric not in METRICS:
-        raise ParameterError(
-            f"`metric` must be one of {list(METRICS)}. Received: metric={settings.metric!r}."
-        )
+    require_one_of("metric", settings.metric, METRICS)
     if thresholds.get("max_quality_drop") is not None and settings.label_key is None:
         raise ParameterError("`max_quality_drop` needs `label_key`. Received: label_key=None.")
     if settings.slice_keys and settings.label_key is None:

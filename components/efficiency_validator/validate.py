@@ -25,7 +25,7 @@ from tfx_shrink.efficiency_validator.settings import (
 )
 from tfx_shrink.efficiency_validator.stage import BASELINE, MODEL
 from tfx_shrink.errors import ModelError
-from tfx_shrink.examples.decode import transform_graph_in
+from tfx_shrink.examples.features import transform_graph_in
 from tfx_shrink.examples.sample import sample_rows
 from tfx_shrink.measure.machine import describe_machine
 from tfx_shrink.report import HTML

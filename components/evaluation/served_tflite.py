@@ -67,7 +67,10 @@ class _Signature:
         specs = (
             {_SERIALIZED: tf.TensorSpec([None], tf.string)}
             if steps
-            else {name: _input_spec(detail) for name, detail in model.inputs.items()}
+            else {
+                name: tf.TensorSpec([None, *spec.shape[1:]], spec.dtype)
+                for name, spec in model.features.items()
+            }
         )
         self.structured_input_signature = ((), specs)
 
@@ -129,12 +132,6 @@ def _feature(spec: tf.TypeSpec) -> Any:
     if isinstance(spec, tf.RaggedTensorSpec):
         return tf.io.RaggedFeature(spec.dtype)
     return tf.io.FixedLenFeature(spec.shape[1:], spec.dtype)
-
-
-def _input_spec(detail: Mapping[str, Any]) -> tf.TensorSpec:
-    shape = [None if i == 0 or s < 0 else int(s) for i, s in enumerate(detail["shape_signature"])]
-    quantized = detail["quantization_parameters"]["scales"].size
-    return tf.TensorSpec(shape, tf.float32 if quantized else detail["dtype"])
 
 
 def _dense(value: Any) -> Any:

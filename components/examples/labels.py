@@ -5,7 +5,11 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from tfx_shrink.errors import ExamplesError
-from tfx_shrink.examples.decode import feature_kinds, make_decoder, shortened, transformed_types
+from tfx_shrink.examples.decode import make_decoder
+from tfx_shrink.examples.features import feature_kinds, shortened, transformed_types
+
+# Serialized tf.Examples `[rows]` -> labels, and whether each row has one.
+LabelReader = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 _TYPES = {"int64_list": tf.int64, "float_list": tf.float32}
 
@@ -76,6 +80,51 @@ def make_label_decoder(
         return column
     decode = decoder([None] if widths == 1 else [None, widths])
     return lambda serialized: decode(serialized)[label_key]
+
+
+def make_label_reader(
+    rows: Sequence[bytes],
+    label_key: str,
+    *,
+    num_classes: int | None = None,
+    transform_graph: str | None = None,
+    schema: str | None = None,
+    from_transform: bool = False,
+) -> LabelReader:
+    """Returns what reads labels that rows may lack, also inside a tf.data pipeline.
+
+    A row has a label where its Example holds a value of the feature that counts as one.
+
+    Args:
+      rows: Some of the rows, serialized, at least one with a label.
+      label_key: The label's feature.
+      num_classes: Of how many classes a label is one. Defaults to None: it is any number.
+      transform_graph: As for `make_label_decoder`.
+      schema: As for `make_label_decoder`.
+      from_transform: As for `make_label_decoder`.
+
+    Returns:
+      A function from serialized tf.Examples `[rows]` to labels, as `make_label_decoder`'s, and
+      booleans `[rows]`: which rows have one.
+
+    Raises:
+      ExamplesError: There is no such feature, or it holds text.
+    """
+    decode = make_label_decoder(
+        rows,
+        label_key,
+        transform_graph=transform_graph,
+        schema=schema,
+        from_transform=from_transform,
+        may_lack=True,
+    )
+    present = make_presence_decoder(rows, label_key)
+
+    def read(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        labels = decode(serialized)
+        return labels, labels_that_count(labels, present(serialized), num_classes)
+
+    return read
 
 
 def make_presence_decoder(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from tfx_shrink.errors import ParameterError
+from tfx_shrink.parameters import require_at_least
 
 # A shorter sample would measure the clock.
 _MIN_SAMPLE_SECONDS = 1e-3
@@ -126,9 +127,7 @@ def take_samples(
     Raises:
       ParameterError: `rounds` or `warm_up` is below 1.
     """
-    for name, value in (("rounds", rounds), ("warm_up", warm_up)):
-        if value < 1:
-            raise ParameterError(f"`{name}` must be at least 1. Received: {name}={value}.")
+    require_at_least(1, {"rounds": rounds, "warm_up": warm_up})
     known: dict[int, int] = {}
     for call in calls:
         if id(call) not in known:

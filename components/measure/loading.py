@@ -2,15 +2,13 @@
 
 import dataclasses
 import json
-import signal
 import subprocess
 import sys
 
+from tfx_shrink.child_process import how_it_ended, run_child
 from tfx_shrink.errors import ModelError
-from tfx_shrink.measure.child import run_child
 
 _PROCESS = "tfx_shrink.measure.loading_process"
-_LOG_LINES = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,17 +60,5 @@ def run_measuring(module: str, argument: str, *, time_limit: float) -> str:
     }
     try:
         return run_child(command, env, time_limit=time_limit).output
-    except subprocess.TimeoutExpired as error:
-        raise ModelError(
-            f"The process that ran the model did not finish in {time_limit:g} seconds. Give it a "
-            "larger time_limit."
-        ) from error
-    except subprocess.CalledProcessError as error:
-        if error.returncode < 0:
-            name = signal.Signals(-error.returncode).name
-            why = " The machine had too little memory." if name == "SIGKILL" else ""
-            raise ModelError(
-                f"The process that ran the model was killed by {name}.{why}"
-            ) from error
-        lines = [line for line in error.stderr.splitlines() if line.strip()][-_LOG_LINES:]
-        raise ModelError("The model does not run: " + " ".join(lines)) from error
+    except subprocess.SubprocessError as error:
+        raise ModelError(how_it_ended(error, "The process that ran the model")) from error

@@ -5,7 +5,7 @@ import resource
 import sys
 import time
 
-from tfx_shrink.measure.child import PEAK_UNIT
+from tfx_shrink.child_process import PEAK_UNIT
 from tfx_shrink.measure.runtime import load_served
 
 

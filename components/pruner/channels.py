@@ -4,7 +4,7 @@ import tf_keras
 
 from tfx_shrink.errors import ModelError, ProofError
 from tfx_shrink.pruner.channel_cut import cut, strongest
-from tfx_shrink.pruner.job import Job, Made
+from tfx_shrink.pruner.job import Job, UnsavedModel
 from tfx_shrink.pruner.selection import check_globs, matches
 from tfx_shrink.pruner.settings import Settings
 from tfx_shrink.pruner.sparsity import Sparsity
@@ -16,7 +16,7 @@ from tfx_shrink.training.keras_models import save_keras
 from tfx_shrink.training.signatures import SignatureBuilder
 
 
-def prune_channels(job: Job) -> Made:
+def prune_channels(job: Job) -> UnsavedModel:
     """Removes the weakest channels of Dense and Conv layers, and trains the narrower model on.
 
     Signatures are built anew over the narrower network; before anything is cut they are built over
@@ -65,7 +65,7 @@ def prune_channels(job: Job) -> Made:
         for group in groups
         for name in graph.makers[group]
     }
-    return Made(
+    return UnsavedModel(
         save=lambda directory: save_keras(
             network, directory, builder.build(network), compiled_like=keras.model
         ),

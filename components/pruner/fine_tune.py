@@ -24,7 +24,7 @@ from tfx_shrink.saved_model.functions import (
     training_function,
 )
 from tfx_shrink.saved_model.weights import counterparts
-from tfx_shrink.training.opened import OpenedModel
+from tfx_shrink.training.assignable import AssignableModel
 from tfx_shrink.training.served_network import ServedNetwork
 
 
@@ -149,7 +149,7 @@ def _keras(
 
 
 def _served(
-    opened: OpenedModel,
+    opened: AssignableModel,
     names: list[str],
     settings: Settings,
     schedule: Schedule,

@@ -12,13 +12,13 @@ from tfx_shrink.proof.source import Source
 from tfx_shrink.pruner.settings import DEFAULT_EPOCHS, Settings
 from tfx_shrink.pruner.sparsity import Sparsity
 from tfx_shrink.saved_model.functions import ServedFunction
+from tfx_shrink.training.assignable import AssignableModel
 from tfx_shrink.training.data import (
     TrainingData,
     function_to_train,
     given_training_data,
     read_training_data,
 )
-from tfx_shrink.training.opened import OpenedModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Job:
       log_dir: TensorBoard's directory, or None.
     """
 
-    opened: OpenedModel
+    opened: AssignableModel
     source: Source
     settings: Settings
     examples: Sequence[str]
@@ -85,7 +85,7 @@ class Job:
 
 
 @dataclasses.dataclass(frozen=True)
-class Made:
+class UnsavedModel:
     """A pruned model that was not yet saved.
 
     Attributes:

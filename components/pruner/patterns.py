@@ -5,23 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfx_shrink.errors import ParameterError
-
 UNSTRUCTURED, BLOCK_1X4, TWO_OF_FOUR, CHANNEL = "unstructured", "block_1x4", "2_of_4", "channel"
 PATTERNS = (UNSTRUCTURED, BLOCK_1X4, TWO_OF_FOUR, CHANNEL)
 _GROUP = 4
-
-
-def check_pattern(name: str) -> None:
-    """Checks that there is a pattern of this name.
-
-    Raises:
-      ParameterError: There is none.
-    """
-    if name not in PATTERNS:
-        raise ParameterError(
-            f"`pattern` must be one of {list(PATTERNS)}. Received: pattern={name!r}."
-        )
 
 
 def uncovered(pattern: str, shape: Sequence[int]) -> str | None:

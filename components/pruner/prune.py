@@ -11,7 +11,7 @@ import apache_beam as beam
 from tfx_shrink import lineage
 from tfx_shrink.delivery import deliver, require_new
 from tfx_shrink.errors import ProofError
-from tfx_shrink.examples.decode import transform_graph_in
+from tfx_shrink.examples.features import transform_graph_in
 from tfx_shrink.examples.sample import sample_rows
 from tfx_shrink.measure.difference import OutputDifference
 from tfx_shrink.measure.size import model_size, stripped_size
@@ -23,8 +23,8 @@ from tfx_shrink.pruner.patterns import CHANNEL
 from tfx_shrink.pruner.settings import Settings
 from tfx_shrink.pruner.weights import prune_weights
 from tfx_shrink.saved_model.functions import load
+from tfx_shrink.training.assignable import open_assignable
 from tfx_shrink.training.checkpoints import forget, work_key
-from tfx_shrink.training.opened import open_model
 from tfx_shrink.training.user_code import code_digest
 
 # What user code may define; `prune` says what each does.
@@ -147,7 +147,7 @@ def prune(
     )
     source = Source(model_dir, loaded, sample, 0, transform_graph, schema)
     job = Job(
-        opened=open_model(model_dir),
+        opened=open_assignable(model_dir),
         source=source,
         settings=settings,
         examples=examples,

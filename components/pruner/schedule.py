@@ -6,8 +6,6 @@ says nothing (tensorflow_model_optimization/python/core/sparsity/keras/pruning_s
 
 import dataclasses
 
-from tfx_shrink.errors import ParameterError
-
 SCHEDULES = ("polynomial", "constant")
 
 # Share of the steps that may still remove weights; the others let the model recover.
@@ -48,18 +46,6 @@ class Schedule:
         return self.target * (1 - (1 - done) ** _POWER)
 
 
-def check_schedule(name: str) -> None:
-    """Checks that there is a schedule of this name.
-
-    Raises:
-      ParameterError: There is none.
-    """
-    if name not in SCHEDULES:
-        raise ParameterError(
-            f"`schedule` must be one of {list(SCHEDULES)}. Received: schedule={name!r}."
-        )
-
-
 def make_schedule(name: str, target: float, num_steps: int) -> Schedule:
     """Returns the schedule of a training run; its last fifth, or more, removes nothing.
 
@@ -68,7 +54,6 @@ def make_schedule(name: str, target: float, num_steps: int) -> Schedule:
       target: Share of zeros at the end.
       num_steps: Steps of the whole run, at least 1.
     """
-    check_schedule(name)
     last = max(1, int(num_steps * _PRUNING_SHARE))
     every = max(1, last // _UPDATES)
     end = last - (last - 1) % every

@@ -5,7 +5,7 @@ import fnmatch
 from collections.abc import Iterable, Sequence
 
 from tfx_shrink.errors import ModelError, ParameterError
-from tfx_shrink.examples.decode import shortened
+from tfx_shrink.examples.features import shortened
 from tfx_shrink.pruner.patterns import uncovered
 from tfx_shrink.saved_model.weights import CONVOLUTION, DEPTHWISE, EMBEDDING, MATRIX, Weight
 

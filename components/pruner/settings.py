@@ -4,11 +4,12 @@ import dataclasses
 from collections.abc import Sequence
 
 from tfx_shrink.errors import ParameterError
-from tfx_shrink.pruner.patterns import CHANNEL, TWO_OF_FOUR, check_pattern
-from tfx_shrink.pruner.schedule import check_schedule
+from tfx_shrink.parameters import require_above_0, require_one_of
+from tfx_shrink.pruner.patterns import CHANNEL, PATTERNS, TWO_OF_FOUR
+from tfx_shrink.pruner.schedule import SCHEDULES
 from tfx_shrink.training.losses import check_loss_name
-from tfx_shrink.training.parameters import require_one_length, require_one_of, require_positive
-from tfx_shrink.training.strategy import check_strategy
+from tfx_shrink.training.parameters import require_one_length
+from tfx_shrink.training.strategy import STRATEGIES
 
 FINE_TUNE, ONE_SHOT, AUTO = "fine_tune", "one_shot", "auto"
 METHODS = (FINE_TUNE, ONE_SHOT, AUTO)
@@ -73,9 +74,9 @@ class Settings:
         Raises:
           ParameterError: One is out of its range, or two contradict each other.
         """
-        check_pattern(self.pattern)
-        check_schedule(self.schedule)
-        check_strategy(self.strategy)
+        require_one_of("pattern", self.pattern, PATTERNS)
+        require_one_of("schedule", self.schedule, SCHEDULES)
+        require_one_of("strategy", self.strategy, STRATEGIES)
         require_one_of("scope", self.scope, SCOPES)
         require_one_of("method", self.method, METHODS)
         self._check_sparsity()
@@ -114,7 +115,7 @@ class Settings:
 
     def _check_training(self, has_input_fn: bool) -> None:
         names = ("epochs", "num_steps", "batch_size", "learning_rate")
-        require_positive({name: getattr(self, name) for name in names})
+        require_above_0({name: getattr(self, name) for name in names})
         require_one_length(self.epochs, self.num_steps)
         if self.loss is not None:
             check_loss_name(self.loss)

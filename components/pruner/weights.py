@@ -3,7 +3,7 @@
 import logging
 
 from tfx_shrink.pruner.fine_tune import fine_tune
-from tfx_shrink.pruner.job import Job, Made
+from tfx_shrink.pruner.job import Job, UnsavedModel
 from tfx_shrink.pruner.masking import mask
 from tfx_shrink.pruner.selection import select
 from tfx_shrink.pruner.sparsity import prove_sparsity
@@ -12,7 +12,7 @@ from tfx_shrink.pruner.tuning import train_or_not
 _log = logging.getLogger(__name__)
 
 
-def prune_weights(job: Job) -> Made:
+def prune_weights(job: Job) -> UnsavedModel:
     """Sets the smallest weights to zero by any pattern but `"channel"`.
 
     Args:
@@ -36,7 +36,7 @@ def prune_weights(job: Job) -> Made:
         mask(variables, settings.pattern, settings.sparsity, settings.scope)
     else:
         names = tuned.names
-    return Made(
+    return UnsavedModel(
         save=opened.save,
         prove=lambda directory: prove_sparsity(
             directory, names, settings.pattern, settings.sparsity, settings.scope

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from tfx_shrink.bucket_pusher.destination import Destination, parse_destination
 from tfx_shrink.bucket_pusher.settings import check_keep
 from tfx_shrink.errors import ParameterError, PullError
+from tfx_shrink.parameters import require_above_0, require_at_least, require_model_names
 from tfx_shrink.puller.served import only_one
 
 _MAX_PORT = 65535
@@ -18,14 +19,8 @@ def check_numbers(keep: int, poll_seconds: float, settle_seconds: float, port: i
       ParameterError: One of them is out of its range.
     """
     check_keep(keep)
-    if not poll_seconds > 0:
-        raise ParameterError(
-            f"`poll_seconds` must be above 0. Received: poll_seconds={poll_seconds}."
-        )
-    if not settle_seconds >= 0:
-        raise ParameterError(
-            f"`settle_seconds` must be at least 0. Received: settle_seconds={settle_seconds}."
-        )
+    require_above_0({"poll_seconds": poll_seconds})
+    require_at_least(0, {"settle_seconds": settle_seconds})
     if port is not None and not 0 <= port <= _MAX_PORT:
         raise ParameterError(
             f"`port` must be from 0, for any that is free, to {_MAX_PORT}. Received: port={port}."
@@ -41,11 +36,7 @@ def check_models(url: str, model_names: Sequence[str]) -> list[Destination]:
     Raises:
       ParameterError: The URL or a name cannot be one, or a name is given twice or not at all.
     """
-    if not model_names or len(set(model_names)) < len(model_names):
-        raise ParameterError(
-            "`model_names` must name one model or more, each of them once. "
-            f"Received: model_names={list(model_names)}."
-        )
+    require_model_names(model_names)
     return [parse_destination(url, name) for name in model_names]
 
 

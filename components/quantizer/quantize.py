@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfx_shrink import lineage
 from tfx_shrink.delivery import deliver, require_new
 from tfx_shrink.errors import ParameterError, ProofError
-from tfx_shrink.examples.decode import transform_graph_in
+from tfx_shrink.examples.features import transform_graph_in
 from tfx_shrink.examples.files import list_files
 from tfx_shrink.examples.sample import sample_rows
 from tfx_shrink.measure.difference import OutputDifference

@@ -8,6 +8,7 @@ from typing import Any
 
 from tfx_shrink.errors import ParameterError
 from tfx_shrink.measure.metrics import METRICS
+from tfx_shrink.parameters import require_above_0, require_at_least, require_one_of
 from tfx_shrink.quantizer.schemes import AUTO, EDGE_RECIPE, SCHEMES, get_scheme
 
 _DROP_TYPES = ("absolute", "relative")
@@ -46,17 +47,13 @@ class Settings:
         Raises:
           ParameterError: One is out of its range, or the scheme does not know it.
         """
-        _require_positive("num_calibration_examples", self.num_calibration_examples)
-        _require_positive("time_limit", self.time_limit)
-        if self.max_output_difference is not None and not self.max_output_difference >= 0:
-            raise ParameterError(
-                "`max_output_difference` must be at least 0. "
-                f"Received: max_output_difference={self.max_output_difference}."
-            )
+        names = ("num_calibration_examples", "time_limit")
+        require_above_0({name: getattr(self, name) for name in names})
+        require_at_least(0, {"max_output_difference": self.max_output_difference})
         if not self.engine_batch_sizes:
             raise ParameterError("`engine_batch_sizes` must name at least one. Received: [].")
         for size in self.engine_batch_sizes:
-            _require_positive("engine_batch_sizes", size)
+            require_above_0({"engine_batch_sizes": size})
         if self.edge_recipe is not None:
             _require_recipe(self.edge_recipe)
         if scheme == AUTO:
@@ -111,16 +108,13 @@ class Search:
         Raises:
           ParameterError: One is out of its range.
         """
-        _require_one_of("drop_type", self.drop_type, _DROP_TYPES)
-        _require_one_of("metric", self.metric, list(METRICS))
+        require_one_of("drop_type", self.drop_type, _DROP_TYPES)
+        require_one_of("metric", self.metric, METRICS)
         if not self.label_key:
             raise ParameterError("`label_key` must name the feature that holds the label.")
-        if not self.max_drop >= 0:
-            raise ParameterError(
-                f"`max_drop` must be at least 0. Received: max_drop={self.max_drop}."
-            )
-        for name in ("num_examples", "max_trials", "time_limit"):
-            _require_positive(name, getattr(self, name))
+        require_at_least(0, {"max_drop": self.max_drop})
+        numbers = ("num_examples", "max_trials", "time_limit")
+        require_above_0({name: getattr(self, name) for name in numbers})
         names = [] if isinstance(self.ladder, str) else self.ladder
         containers = {get_scheme(name).container for name in names}
         if len(containers) != 1:
@@ -180,11 +174,6 @@ def check_settings(scheme: str, settings: Settings, search: Search | None) -> No
             )
 
 
-def _require_positive(name: str, value: Any) -> None:
-    if not value > 0:
-        raise ParameterError(f"`{name}` must be greater than 0. Received: {name}={value!r}.")
-
-
 def _require_recipe(recipe: str) -> None:
     try:
         entries = json.loads(recipe)
@@ -202,8 +191,3 @@ def _require_recipe(recipe: str) -> None:
             "`edge_recipe` must be JSON: a list of at least one entry of an ai-edge-quantizer "
             f"recipe, each with {list(_RECIPE_KEYS)}{told}. Received: edge_recipe={recipe!r}."
         )
-
-
-def _require_one_of(name: str, value: str, known: Sequence[str]) -> None:
-    if value not in known:
-        raise ParameterError(f"`{name}` must be one of {list(known)}. Received: {name}={value!r}.")

@@ -13,7 +13,7 @@ from tfx_shrink.bucket_pusher.settings import CANARY, STABLE
 from tfx_shrink.bucket_pusher.store import Store
 from tfx_shrink.bucket_pusher.stores import open_store
 from tfx_shrink.errors import ParameterError, PrometheusError
-from tfx_shrink.serving.canary_rule import Rule, Seen, check_rule, look, too_few, why_worse
+from tfx_shrink.serving.canary_rule import Rule, Traffic, check_rule, look, too_few, why_worse
 from tfx_shrink.serving.prometheus import Prometheus
 from tfx_shrink.serving.wait import wait_until_served
 
@@ -37,8 +37,8 @@ class Outcome:
     promoted: bool
     reason: str
     labels: Labels
-    canary: Seen
-    stable: Seen
+    canary: Traffic
+    stable: Traffic
 
 
 def promote_watched(
@@ -103,7 +103,7 @@ def promote_watched(
             store, destination.model_name, destination.served_path, how
         )
 
-    def withdraw(reason: str, canary: Seen, stable: Seen) -> Outcome:
+    def withdraw(reason: str, canary: Traffic, stable: Traffic) -> Outcome:
         return Outcome(version, False, reason, change(_withdrawn(version)), canary, stable)
 
     prometheus.value("vector(1)")
@@ -123,7 +123,7 @@ def promote_watched(
         except PrometheusError as error:
             _LOG.warning("%s", error)
             if over:
-                nothing = Seen(0, None, None)
+                nothing = Traffic(0, None, None)
                 return withdraw(str(error), nothing, nothing)
             continue
         if _canary_of(store, destination) != version:

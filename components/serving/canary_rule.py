@@ -5,6 +5,7 @@ import json
 
 from tfx_shrink.bucket_pusher.settings import CANARY, STABLE
 from tfx_shrink.errors import ParameterError
+from tfx_shrink.parameters import require_above_0, require_at_least
 from tfx_shrink.serving.prometheus import Prometheus
 
 
@@ -31,7 +32,7 @@ class Rule:
 
 
 @dataclasses.dataclass(frozen=True)
-class Seen:
+class Traffic:
     """What pods of one track did since the watch began.
 
     Attributes:
@@ -51,30 +52,19 @@ def check_rule(rule: Rule, poll_seconds: float) -> None:
     Raises:
       ParameterError: One of them is out of its range.
     """
-    if not rule.watch_seconds > 0 or not poll_seconds > 0:
-        raise ParameterError(
-            "`watch_seconds` and `poll_seconds` must be above 0. Received: "
-            f"watch_seconds={rule.watch_seconds}, poll_seconds={poll_seconds}."
-        )
+    require_above_0({"watch_seconds": rule.watch_seconds, "poll_seconds": poll_seconds})
     if not 0 <= rule.max_error_increase <= 1:
         raise ParameterError(
             "`max_error_increase` is a share, from 0 to 1. Received: "
             f"max_error_increase={rule.max_error_increase}."
         )
-    if not rule.max_latency_ratio >= 1:
-        raise ParameterError(
-            "`max_latency_ratio` must be at least 1. Received: "
-            f"max_latency_ratio={rule.max_latency_ratio}."
-        )
-    if rule.min_requests < 1:
-        raise ParameterError(
-            f"`min_requests` must be at least 1. Received: min_requests={rule.min_requests}."
-        )
+    names = ("max_latency_ratio", "min_requests")
+    require_at_least(1, {name: getattr(rule, name) for name in names})
 
 
 def look(
     prometheus: Prometheus, model_name: str, track: str, seconds: float, namespace: str | None
-) -> Seen:
+) -> Traffic:
     """Asks what pods of a track did in the last seconds.
 
     Raises:
@@ -92,10 +82,12 @@ def look(
     errors = prometheus.value(f"sum(increase({failed}))") or 0.0
     micros = prometheus.value(f"histogram_quantile(0.99, sum by (le) (increase({buckets})))")
     requests = successes + errors
-    return Seen(requests, errors / requests if requests else None, micros / 1e6 if micros else None)
+    return Traffic(
+        requests, errors / requests if requests else None, micros / 1e6 if micros else None
+    )
 
 
-def why_worse(rule: Rule, canary: Seen, stable: Seen) -> str:
+def why_worse(rule: Rule, canary: Traffic, stable: Traffic) -> str:
     """Returns a sentence that says what of the canary is worse; empty where nothing is."""
     base = stable.error_ratio or 0.0
     if canary.error_ratio is not None and canary.error_ratio > base + rule.max_error_increase:
@@ -113,7 +105,7 @@ def why_worse(rule: Rule, canary: Seen, stable: Seen) -> str:
     return ""
 
 
-def too_few(rule: Rule, canary: Seen, stable: Seen) -> str:
+def too_few(rule: Rule, canary: Traffic, stable: Traffic) -> str:
     """Returns a sentence that says which track had too few requests; empty where none had."""
     for track, seen in ((CANARY, canary), (STABLE, stable)):
         if seen.requests < rule.min_requests:

@@ -16,6 +16,7 @@ from tfx_shrink.bucket_pusher.books import Books
 from tfx_shrink.bucket_pusher.destination import Destination, parse_destination
 from tfx_shrink.bucket_pusher.stores import open_store
 from tfx_shrink.errors import ParameterError, ShrinkError
+from tfx_shrink.parameters import require_above_0, require_model_names
 from tfx_shrink.serving.status import parse_address, servers_of
 
 _ANSWER_SECONDS = 5.0
@@ -92,10 +93,7 @@ def export_status(
       ParameterError: An argument is out of its range, or the port is taken.
     """
     status = Status(address, model_names, bucket)
-    if not poll_seconds > 0:
-        raise ParameterError(
-            f"`poll_seconds` must be above 0. Received: poll_seconds={poll_seconds}."
-        )
+    require_above_0({"poll_seconds": poll_seconds})
     if not 0 <= port <= _MAX_PORT:
         raise ParameterError(f"`port` must be from 0 to {_MAX_PORT}. Received: port={port}.")
     stop = stop or threading.Event()
@@ -142,11 +140,7 @@ class Status:
                 "`address` must be that of gRPC, host:port or grpc://host:port: REST would count "
                 f"every question as a request. Received: address={address!r}."
             )
-        if not model_names or len(set(model_names)) < len(model_names):
-            raise ParameterError(
-                "`model_names` must name one model or more, each of them once. "
-                f"Received: model_names={list(model_names)}."
-            )
+        require_model_names(model_names)
         self._names = list(model_names)
         self._places = [parse_destination(bucket, name) for name in model_names] if bucket else []
         self._told: dict[str, list[Told]] = {}
@@ -163,7 +157,7 @@ class Status:
         questions = [(server, name) for name in self._names for server in servers]
         told: dict[str, list[Told]] = {name: [] for name in self._names}
         with ThreadPoolExecutor(_PARALLEL) as pool:
-            answers = pool.map(lambda question: ask(*question), questions)
+            answers = pool.map(lambda question: ask_server(*question), questions)
             for (_, name), answer in zip(questions, answers, strict=True):
                 told[name].append(answer)
         nobody = [Told(f"{self._address.host}:{self._address.port}", answers=False)]
@@ -218,7 +212,7 @@ class Status:
         yield from (published, wanted, read)
 
 
-def ask(server: str, model_name: str, timeout: float = _ANSWER_SECONDS) -> Told:
+def ask_server(server: str, model_name: str, timeout: float = _ANSWER_SECONDS) -> Told:
     """Asks one server for the states of all versions of a model, by GetModelStatus.
 
     Args:

@@ -16,6 +16,7 @@ from tfx_shrink.bucket_pusher.store import Store
 from tfx_shrink.bucket_pusher.stores import open_store
 from tfx_shrink.errors import ParameterError
 from tfx_shrink.model_files import SERVED_TFLITE
+from tfx_shrink.parameters import require_model_names
 from tfx_shrink.serving.config_text import parse_batching, parse_monitoring
 from tfx_shrink.serving.exported import check_exported
 
@@ -93,11 +94,7 @@ def serve_config(
         or a file that is there already is wrong.
       PublishError: The bucket cannot be read.
     """
-    if not model_names or len(set(model_names)) < len(model_names):
-        raise ParameterError(
-            "`model_names` must name one model or more, each of them once. "
-            f"Received: model_names={list(model_names)}."
-        )
+    require_model_names(model_names)
     places = [parse_destination(url, name) for name in model_names]
     if served_from is None and places[0].scheme not in _READ_BY_SERVING:
         raise ParameterError(

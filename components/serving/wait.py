@@ -3,7 +3,8 @@
 import time
 from collections.abc import Sequence
 
-from tfx_shrink.errors import NotServedError, ParameterError
+from tfx_shrink.errors import NotServedError
+from tfx_shrink.parameters import require_above_0, require_at_least
 from tfx_shrink.serving.status import AVAILABLE, VersionState, ask, parse_address
 
 _ANSWER_SECONDS = 10.0
@@ -44,13 +45,8 @@ def wait_until_served(
       NotServedError: A server cannot load the version, or the time is over.
     """
     place = parse_address(address)
-    if isinstance(version, bool) or version < 0:
-        raise ParameterError(f"`version` must be at least 0. Received: version={version}.")
-    if not timeout_seconds > 0 or not poll_seconds > 0:
-        raise ParameterError(
-            "`timeout_seconds` and `poll_seconds` must be above 0. Received: "
-            f"timeout_seconds={timeout_seconds}, poll_seconds={poll_seconds}."
-        )
+    require_at_least(0, {"version": version})
+    require_above_0({"timeout_seconds": timeout_seconds, "poll_seconds": poll_seconds})
     deadline = time.monotonic() + timeout_seconds
     while True:
         left = deadline - time.monotonic()

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from tfx_shrink.child_process import how_it_ended, run_child
 from tfx_shrink.errors import ProofError
 
 CALIBRATION, PROOF, RESULT = "calibration.npz", "proof.npz", "result.tflite"
 
-_REQUEST, _OUTCOME, _LOG = "request.json", "outcome.json", "log"
-_LOG_LINES = 8
+_REQUEST, _OUTCOME = "request.json", "outcome.json"
 # numpy.savez has a parameter called `file`, and a feature may be called that too.
 _KEY = "input:"
 
@@ -54,36 +54,14 @@ def run_worker(
     """
     with open(os.path.join(work, _REQUEST), "w") as file:
         json.dump(request, file)
-    log_path = os.path.join(work, _LOG)
-    with open(log_path, "wb") as log:
-        try:
-            code = subprocess.run(
-                [sys.executable, "-m", module, work],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                timeout=time_limit,
-                check=False,
-            ).returncode
-        except subprocess.TimeoutExpired:
-            return Outcome(
-                "failed",
-                f"{called} did not finish in {time_limit:g} seconds. Give it a larger time_limit.",
-            )
-    outcome_path = os.path.join(work, _OUTCOME)
-    if code == 0 and os.path.exists(outcome_path):
-        with open(outcome_path) as file:
-            return Outcome(**json.load(file))
-    if code == -signal.SIGKILL:
-        return Outcome(
-            "failed",
-            f"{called} was killed by SIGKILL, most likely because this machine ran out of memory.",
-        )
-    if code < 0:
-        return Outcome("crashed", f"{called} was killed by {signal.Signals(-code).name}.")
-    with open(log_path, errors="replace") as file:
-        lines = [line.rstrip() for line in file if line.strip()][-_LOG_LINES:]
-    return Outcome("failed", "\n".join([f"{called} ended with exit code {code}:", *lines]))
+    try:
+        run_child([sys.executable, "-m", module, work], time_limit=time_limit)
+    except subprocess.SubprocessError as error:
+        code = getattr(error, "returncode", 0)
+        crashed = code < 0 and code != -signal.SIGKILL
+        return Outcome("crashed" if crashed else "failed", how_it_ended(error, called))
+    with open(os.path.join(work, _OUTCOME)) as file:
+        return Outcome(**json.load(file))
 
 
 def serve(work: str, work_on: Callable[..., dict[str, Any]]) -> None:

@@ -1,30 +1,8 @@
 """Checks that the parameters of every technique that trains have in common."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfx_shrink.errors import ParameterError
-
-
-def require_one_of(name: str, value: str, known: Sequence[str]) -> None:
-    """Checks a parameter that is one of several words.
-
-    Raises:
-      ParameterError: It is none of them; the text lists them.
-    """
-    if value not in known:
-        raise ParameterError(f"`{name}` must be one of {list(known)}. Received: {name}={value!r}.")
-
-
-def require_positive(values: Mapping[str, float | None]) -> None:
-    """Checks parameters by name that must be above 0 where they are given.
-
-    Raises:
-      ParameterError: One is not.
-    """
-    for name, value in values.items():
-        if value is not None and not value > 0:
-            raise ParameterError(f"`{name}` must be above 0. Received: {name}={value!r}.")
 
 
 def require_one_length(epochs: int | None, num_steps: int | None) -> None:

@@ -4,21 +4,9 @@ import functools
 
 import tensorflow as tf
 
-from tfx_shrink.errors import ParameterError
+from tfx_shrink.parameters import require_one_of
 
 STRATEGIES = ("one_device", "mirrored")
-
-
-def check_strategy(name: str) -> None:
-    """Checks the name of a strategy.
-
-    Raises:
-      ParameterError: It is none of `STRATEGIES`.
-    """
-    if name not in STRATEGIES:
-        raise ParameterError(
-            f"`strategy` must be one of {list(STRATEGIES)}. Received: strategy={name!r}."
-        )
 
 
 def get_strategy(name: str) -> tf.distribute.Strategy:
@@ -30,7 +18,7 @@ def get_strategy(name: str) -> tf.distribute.Strategy:
     Raises:
       ParameterError: It is none of them.
     """
-    check_strategy(name)
+    require_one_of("strategy", name, STRATEGIES)
     if name == "one_device":
         return tf.distribute.get_strategy()
     return _mirrored()

@@ -6,12 +6,13 @@ Sources: backend/src/apiserver/template/v2_template.go, backend/src/v2/compiler.
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
 
 from tfx_shrink.errors import ParameterError
+from tfx_shrink.kubeflow.pipeline_spec import all_tasks, producers_of
 
 _ARGO_NAME = re.compile("[-a-zA-Z0-9]+")
 _CONVERT: dict[str, Callable[[str], Any]] = {
@@ -56,12 +57,13 @@ def check_spec(spec: dict[str, Any]) -> None:
             f"KFP only supports schema version 2.1.0. Received: {spec.get('schemaVersion')!r}."
         )
     _parse_strictly(spec)
-    for tasks in _dags(spec):
+    for tasks in all_tasks(spec):
         for name, task in tasks.items():
             if not _ARGO_NAME.fullmatch(name):
                 raise ParameterError(f"Task {name}: invalid dependency name for Argo.")
             _check_executor(spec, name, task)
-            for producer in _producers(task):
+            named = [source["producerTask"] for source in producers_of(task)]
+            for producer in (*task.get("dependentTasks", []), *named):
                 if producer not in tasks:
                     raise ParameterError(
                         f"Task {name}: failed to add implicit deps: unknown producer task "
@@ -121,21 +123,6 @@ def _check_executor(spec: dict[str, Any], name: str, task: dict[str, Any]) -> No
         raise ParameterError(
             f"Task {name}: triggerPolicy.condition on importer task is not supported."
         )
-
-
-def _dags(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for component in (spec["root"], *spec["components"].values()):
-        if "dag" in component:
-            yield component["dag"]["tasks"]
-
-
-def _producers(task: dict[str, Any]) -> Iterator[str]:
-    yield from task.get("dependentTasks", [])
-    for kind in ("artifacts", "parameters"):
-        for value in task.get("inputs", {}).get(kind, {}).values():
-            for source in value.values():
-                if isinstance(source, dict) and "producerTask" in source:
-                    yield source["producerTask"]
 
 
 def _convert(name: str, value: Any, type_name: str) -> Any:

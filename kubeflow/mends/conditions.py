@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from tfx_shrink.errors import ParameterError
-from tfx_shrink.kubeflow.mends.tree import all_tasks, inputs
+from tfx_shrink.kubeflow.pipeline_spec import all_tasks, inputs
 
 _ARTIFACT = re.compile(r"inputs\.artifacts\['([^']+)'\]")
 

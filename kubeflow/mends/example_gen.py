@@ -3,7 +3,7 @@
 from typing import Any
 
 from tfx_shrink.kubeflow.entrypoint_flags import RUN_DRIVER
-from tfx_shrink.kubeflow.mends.tree import all_tasks, executor_of
+from tfx_shrink.kubeflow.pipeline_spec import all_tasks, executor_of
 
 
 def run_driver_in_the_container(spec: dict[str, Any]) -> None:

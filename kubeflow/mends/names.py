@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from tfx_shrink.kubeflow.mends.tree import all_tasks, inputs
+from tfx_shrink.kubeflow.pipeline_spec import all_tasks, producers_of
 
 
 def argo_name(component_id: str) -> str:
@@ -44,9 +44,6 @@ def _renamed(task: dict[str, Any], name: str) -> dict[str, Any]:
     task["componentRef"]["name"] = f"comp-{argo_name(task['componentRef']['name'])}"
     if "dependentTasks" in task:
         task["dependentTasks"] = [argo_name(other) for other in task["dependentTasks"]]
-    for kind in ("artifacts", "parameters"):
-        for value in inputs(task, kind).values():
-            for source in value.values():
-                if isinstance(source, dict) and "producerTask" in source:
-                    source["producerTask"] = argo_name(source["producerTask"])
+    for source in producers_of(task):
+        source["producerTask"] = argo_name(source["producerTask"])
     return task

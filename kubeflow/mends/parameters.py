@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tfx_shrink.kubeflow.mends.tree import (
-    INPUTS_SPEC_FLAG,
+from tfx_shrink.kubeflow.entrypoint_flags import INPUTS_SPEC_FLAG
+from tfx_shrink.kubeflow.pipeline_spec import (
     all_tasks,
     executor_of,
     inputs,

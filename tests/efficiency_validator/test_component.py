@@ -66,8 +66,8 @@ def test_the_report_has_a_type_that_kubeflow_can_import():
         ({"max_bytes": 1, "batch_sizes": [0]}, "`batch_sizes` must be numbers of rows"),
         ({"max_bytes": 1, "rounds": 0}, "`rounds` must be at least 1"),
         ({"max_bytes": 1, "batch_sizes": 32}, "`batch_sizes` must be numbers of rows"),
-        ({"max_bytes": 1, "seed": -1}, "`seed` must not be negative"),
-        ({"max_bytes": 1, "time_limit": 0}, "`time_limit` must be above 0 seconds"),
+        ({"max_bytes": 1, "seed": -1}, "`seed` must be at least 0"),
+        ({"max_bytes": 1, "time_limit": 0}, "`time_limit` must be above 0"),
         (
             {"max_bytes": 1, "slice_keys": "hour", "label_key": "a"},
             "`slice_keys` must be a sequence of features' names",

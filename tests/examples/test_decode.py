@@ -6,7 +6,8 @@ import tensorflow as tf
 from support import rows
 
 from tfx_shrink.errors import ExamplesError
-from tfx_shrink.examples.decode import decode_rows, feature_kinds
+from tfx_shrink.examples.decode import decode_rows
+from tfx_shrink.examples.features import feature_kinds
 
 
 def spec(*shape, dtype=tf.float32):

@@ -8,7 +8,8 @@ from support import rows
 from support.transform import write_transform_graph
 
 from tfx_shrink.errors import ExamplesError
-from tfx_shrink.examples.decode import decode_rows, transform_graph_in
+from tfx_shrink.examples.decode import decode_rows
+from tfx_shrink.examples.features import transform_graph_in
 
 
 def spec(*shape, dtype=tf.float32):

@@ -1,5 +1,7 @@
 """Models that answer 1, 2 and 3, saved once."""
 
+import shutil
+
 import pytest
 from support import answering
 
@@ -15,3 +17,10 @@ def numbers(tmp_path_factory):
 def tflite(tmp_path_factory):
     """A directory of a TFLite model that answers 7."""
     return answering.save_tflite(tmp_path_factory.mktemp("answering") / "7", 7)
+
+
+@pytest.fixture
+def base(numbers, tmp_path):
+    """A base path that holds version 1."""
+    shutil.copytree(numbers[1], tmp_path / "digits" / "1")
+    return tmp_path / "digits"

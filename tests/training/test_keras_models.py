@@ -7,8 +7,8 @@ import tf_keras
 from support import models, weights
 
 from tfx_shrink.errors import ModelError
+from tfx_shrink.training.assignable import open_assignable
 from tfx_shrink.training.keras_models import load_keras
-from tfx_shrink.training.opened import open_model
 
 
 def test_what_is_merely_attached_is_no_layer_of_the_network(tmp_path):
@@ -25,7 +25,7 @@ def test_what_is_merely_attached_is_no_layer_of_the_network(tmp_path):
     ("kind", "reason"), [("public", "keras_metadata.pb is missing"), ("keras3", "is missing")]
 )
 def test_models_without_keras_metadata_are_told_apart(saved, kind, reason):
-    opened = open_model(saved(kind))
+    opened = open_assignable(saved(kind))
     assert opened.keras is None
     assert reason in opened.why_not_keras
 
@@ -72,7 +72,7 @@ def test_a_metric_that_keras_does_not_know_costs_a_model_neither_loss_nor_optimi
 
 
 def test_a_saved_model_keeps_signatures_and_weights_and_loses_slots(saved, tmp_path):
-    opened = open_model(saved("keras"))
+    opened = open_assignable(saved("keras"))
     opened.save(str(tmp_path / "out"))
     before, after = weights.read(saved("keras")), weights.read(str(tmp_path / "out"))
     assert before.keys() == after.keys()

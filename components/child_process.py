@@ -1,4 +1,4 @@
-"""Seconds and memory of a command in a process of its own."""
+"""A command in a process of its own, which may die of what it does: its time, memory and end."""
 
 import dataclasses
 import json
@@ -21,6 +21,7 @@ with open(sys.argv[1], "w") as file:
 """
 # Bytes of the unit in which getrusage tells memory.
 PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
+_TOLD_LINES = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,3 +87,24 @@ def run_child(
     if run["code"]:
         raise subprocess.CalledProcessError(run["code"], command, output, said)
     return ChildRun(run["seconds"], run["peak"] * PEAK_UNIT, output)
+
+
+def how_it_ended(error: subprocess.SubprocessError, called: str) -> str:
+    """Says how a command that did not succeed ended, and what to do where that is known.
+
+    Args:
+      error: What `run_child` raised.
+      called: What the command is called, such as `"The converter"`.
+    """
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"{called} did not finish in {error.timeout:g} seconds. Give it a larger time_limit."
+    if not isinstance(error, subprocess.CalledProcessError):
+        return f"{called}: {error}"
+    if error.returncode == -signal.SIGKILL:
+        return (
+            f"{called} was killed by SIGKILL, most likely because this machine ran out of memory."
+        )
+    if error.returncode < 0:
+        return f"{called} was killed by {signal.Signals(-error.returncode).name}."
+    lines = [line.rstrip() for line in error.stderr.splitlines() if line.strip()][-_TOLD_LINES:]
+    return "\n".join([f"{called} ended with exit code {error.returncode}:", *lines])

@@ -1,14 +1,12 @@
 """Walking through a pipeline spec."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 Tasks = dict[str, dict[str, Any]]
 
-INPUTS_SPEC_FLAG = "--json_serialized_inputs_spec_args"
 
-
-def all_tasks(spec: dict[str, Any]) -> Iterator[Tasks]:
+def all_tasks(spec: Mapping[str, Any]) -> Iterator[Tasks]:
     """Yields the tasks of the root and of every DAG below it."""
     for component in (spec["root"], *spec["components"].values()):
         if "dag" in component:
@@ -24,6 +22,15 @@ def executor_of(spec: dict[str, Any], task: dict[str, Any]) -> dict[str, Any]:
 def inputs(task: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     """Returns the inputs of a task; `kind` is "artifacts" or "parameters"."""
     return task.get("inputs", {}).get(kind, {})
+
+
+def producers_of(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yields every input of a task that another task produces; `producerTask` names that task."""
+    for kind in ("artifacts", "parameters"):
+        for value in inputs(task, kind).values():
+            for source in value.values():
+                if isinstance(source, dict) and "producerTask" in source:
+                    yield source
 
 
 def set_after(arguments: list[str], flag: str, value: str) -> None:

@@ -13,7 +13,7 @@ from tfx_shrink.training.keras_models import LoadedKeras, load_keras, save_keras
 
 
 @dataclasses.dataclass(frozen=True)
-class OpenedModel:
+class AssignableModel:
     """A model whose weights may be assigned.
 
     Attributes:
@@ -49,7 +49,7 @@ class OpenedModel:
         tf.saved_model.save(self.loaded, out_dir, signatures=dict(self.loaded.signatures))
 
 
-def open_model(model_dir: str) -> OpenedModel:
+def open_assignable(model_dir: str) -> AssignableModel:
     """Opens a SavedModel of any origin.
 
     Args:
@@ -72,9 +72,9 @@ def open_model(model_dir: str) -> OpenedModel:
         if missing := sorted(served.keys() - known.keys()):
             raise ModelError(f"its functions read weights that are in no layer: {missing}")
     except ModelError as error:
-        return OpenedModel(model_dir, loaded, None, str(error), weights, served)
+        return AssignableModel(model_dir, loaded, None, str(error), weights, served)
     variables = {name: known[name] for name in served}
-    return OpenedModel(model_dir, loaded, keras, None, weights, variables)
+    return AssignableModel(model_dir, loaded, keras, None, weights, variables)
 
 
 def _only_for_training(loaded: Any) -> list[str]:
