@@ -27,7 +27,7 @@ def quiet_run(log_path: str, stream: TextIO | None = None) -> Iterator[None]:
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    os.makedirs(os.path.dirname(log_path), exist_ok=True)
+    os.makedirs(os.path.dirname(os.path.abspath(log_path)), exist_ok=True)
     saved = [os.dup(1), os.dup(2)]
     terminal = stream or os.fdopen(os.dup(2), "w", buffering=1)
     root_logger = logging.getLogger()

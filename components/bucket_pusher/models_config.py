@@ -78,6 +78,12 @@ def announce(store: Store, model_name: str, base_path: str, version: int) -> boo
     TensorFlow Serving refuses the whole file where a label moves to a version that is not AVAILABLE
     (tensorflow_serving/model_servers/server_core.cc, UpdateModelVersionLabelMap).
 
+    Args:
+      store: The bucket.
+      model_name: The model.
+      base_path: Where servers find it, for the entry of a model that the file does not name yet.
+      version: What to load.
+
     Returns:
       Whether the file did not name the version before.
     """

@@ -42,6 +42,12 @@ def upload(store: Store, content: Content, names: list[str], prefix: str) -> Non
 def require_arrived(store: Store, content: Content, names: list[str], prefix: str) -> None:
     """Lists what arrived and compares sizes and checksums with the source.
 
+    Args:
+      store: The bucket.
+      content: The source.
+      names: Those of its files that must be there, and no others.
+      prefix: Below which they lie.
+
     Raises:
       ChangedError: A file is missing, changed, or too many.
     """
@@ -65,6 +71,13 @@ def require_arrived(store: Store, content: Content, names: list[str], prefix: st
 
 def copy_inside(store: Store, content: Content, names: list[str], source: str, target: str) -> None:
     """Has the store copy files by itself, in parallel, and compares the sizes.
+
+    Args:
+      store: The bucket.
+      content: What the files hold.
+      names: Which of its files.
+      source: The prefix below which they lie.
+      target: The prefix below which they shall lie too.
 
     Raises:
       PublishError: The store refuses, or a copy is not there.

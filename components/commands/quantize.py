@@ -51,6 +51,7 @@ def quantize(model_dir: str, out: str, as_json: bool, **parameters: Any) -> None
         parameters["edge_recipe"] = parameters["edge_recipe"].read()
     options = {name: parameters.pop(name) for name in _SEARCH_OPTIONS}
     search = _search(parameters["scheme"], options)
+    from tfx_shrink.measure.size import stripped_size
     from tfx_shrink.quantizer.quantize import quantize as run_quantize
 
     done = quietly(lambda: run_quantize(model_dir, out, search=search, **parameters))
@@ -59,6 +60,11 @@ def quantize(model_dir: str, out: str, as_json: bool, **parameters: Any) -> None
         return
     click.echo(f"{out}: {done.scheme} of {done.source_signature or 'every signature'}")
     click.echo(f"  bytes              {done.source.bytes:,} -> {done.result.bytes:,}")
+    served = quietly(lambda: stripped_size(model_dir).raw)
+    click.echo(
+        f"                     {served / done.result.bytes:.2f} times smaller than the "
+        f"{served:,} bytes that serving needs of the source"
+    )
     click.echo(
         f"  output difference  max {done.difference.max:.3g}, p99 {done.difference.p99:.3g} "
         f"on {done.difference.rows} rows"

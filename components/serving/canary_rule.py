@@ -67,6 +67,16 @@ def look(
 ) -> Traffic:
     """Asks what pods of a track did in the last seconds.
 
+    Args:
+      prometheus: Whom to ask.
+      model_name: The model.
+      track: `"stable"` or `"canary"`, as the pods are labelled.
+      seconds: How far to look back.
+      namespace: Where the pods run; None: anywhere.
+
+    Returns:
+      Their requests, failures and latency.
+
     Raises:
       PrometheusError: Prometheus does not answer.
     """

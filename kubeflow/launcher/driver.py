@@ -43,7 +43,13 @@ class Scope:
 
 
 def resolve_inputs(name: str, task: Message, component: Message, scope: Scope) -> Message:
-    """Returns the inputs of a task.
+    """Returns the inputs of a task, as `ExecutorInput.inputs` has them.
+
+    Args:
+      name: The task's name.
+      task: The task, as the pipeline spec has it.
+      component: Its component, likewise.
+      scope: Values and artifacts that are known so far.
 
     Raises:
       RunError: The driver would stop here; the text says as it does.

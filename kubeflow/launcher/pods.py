@@ -62,6 +62,15 @@ class Pods(abc.ABC):
     def run(self, pod: Pod, image: str, command: list[str], platform: Mapping[str, Any]) -> int:
         """Runs a command to its end.
 
+        Args:
+          pod: Its directory, log and name.
+          image: The container's image.
+          command: The program and its arguments.
+          platform: What the platform spec says of the task: volumes, secrets, the like.
+
+        Returns:
+          Its exit code.
+
         Raises:
           RunError: It cannot be started.
         """

@@ -8,13 +8,12 @@ from typing import Any
 
 from tfx_shrink.bucket_pusher.destination import parse_destination
 from tfx_shrink.bucket_pusher.publish import check_writable
-from tfx_shrink.errors import RunError, ShrinkError
 from tfx_shrink.pipelines.digits.data import write_csv
-from tfx_shrink.pipelines.digits.pipeline import NAME, create_digits_pipeline, metadata_connection
+from tfx_shrink.pipelines.digits.pipeline import NAME, create_digits_pipeline
 from tfx_shrink.pipelines.digits.summary import ModelRow, compare_models
+from tfx_shrink.pipelines.local_run import run_locally
 from tfx_shrink.pipelines.progress import quiet_run
-from tfx_shrink.pipelines.verdict import Verdict, read_verdict
-from tfx_shrink.tfx_seam.runs import RUNNERS, latest_run_outputs
+from tfx_shrink.pipelines.verdict import Verdict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,24 +74,8 @@ def run_digits(
     write_csv(os.path.join(root, "data"))
     log_path = os.path.join(root, "logs", time.strftime("%Y%m%d-%H%M%S.log"))
     say(f"digits: {runner} runner, artifacts below {root}, full log in {log_path}")
-    started = time.monotonic()
+    pipeline = create_digits_pipeline(root, push_to, **pipeline_parameters)
+    done = run_locally(pipeline, log_path, runner=runner)
     with quiet_run(log_path):
-        _run(create_digits_pipeline(root, push_to, **pipeline_parameters), runner, log_path)
-        seconds = time.monotonic() - started
-        outputs = latest_run_outputs(metadata_connection(root), NAME)
-        models = compare_models(outputs) if "Quantizer" in outputs else []
-        verdict = read_verdict(outputs)
-    return DigitsRun(models, verdict, seconds, log_path)
-
-
-def _run(pipeline: Any, runner: str, log_path: str) -> None:
-    try:
-        RUNNERS[runner]().run(pipeline)
-    except ShrinkError:
-        raise
-    except Exception as error:
-        first_line = (str(error).strip() or "no message").splitlines()[0]
-        raise RunError(
-            f"The pipeline failed with {type(error).__name__}: {first_line} "
-            f"The full log is {log_path}."
-        ) from error
+        models = compare_models(done.outputs) if "Quantizer" in done.outputs else []
+    return DigitsRun(models, done.verdict, done.seconds, log_path)

@@ -25,7 +25,10 @@ PAGES = [
 ]
 LANGUAGES = {"python", "sh", "text", "", "yaml", "json", "ini"}
 # Programs of others.
-FOREIGN = {"tensorflow_model_server", "ctr", "kubectl", "kind", "docker", "podman", "curl", "pip"}
+FOREIGN = {
+    *("tensorflow_model_server", "ctr", "kubectl", "kind", "docker", "podman", "curl", "pip"),
+    *("mkdir", "python"),
+}
 
 _BLOCK = re.compile(r"^```(?P<language>\w*)(?P<info>[^\n]*)\n(?P<code>.*?)^```$", re.M | re.S)
 
