@@ -94,7 +94,7 @@ format: setup ## Format the code and apply safe lint fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark: setup $(if $(QUICK),,tools tensorflow-io) ## Measure every recipe on every model (hours; QUICK=1: 5 minutes); goes on where it was
+benchmark: setup $(if $(QUICK),,tools tensorflow-io) ## Measure every recipe on every model (40 minutes on 2 cores; QUICK=1: 5); goes on where it was
 	$(BIN)/python benchmarks/table.py $(if $(QUICK),--quick)
 
 benchmark-quantizer: setup ## Measure what every scheme saves and costs (15 minutes)

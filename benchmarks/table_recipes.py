@@ -52,6 +52,16 @@ def _prune(**parameters: Any) -> Step:
     return step
 
 
+def _prune_channels(source: str, out: str, data: Data, seed: int) -> None:
+    step = _prune(target_sparsity=0.5, pattern="channel", drop_signatures=_not_rebuilt(data))
+    step(source, out, data, seed)
+
+
+def _not_rebuilt(data: Data) -> tuple[str, ...]:
+    """The signature that nobody can build anew for other layers without a transform graph."""
+    return () if data.graph else ("serving_default",)
+
+
 def _distill(source: str, out: str, data: Data, seed: int) -> None:
     distill(
         source,
@@ -64,8 +74,7 @@ def _distill(source: str, out: str, data: Data, seed: int) -> None:
         epochs=_STUDENT_EPOCHS,
         learning_rate=3e-3,
         seed=seed,
-        # Without a transform graph nobody can build it anew.
-        drop_signatures=() if data.graph else ("serving_default",),
+        drop_signatures=_not_rebuilt(data),
     )
 
 
@@ -128,7 +137,7 @@ RECIPES: dict[str, list[Step]] = {
     "prune 80 %": [_prune(target_sparsity=_SPARSITY)],
     "prune 80 %, blocks of 4": [_prune(target_sparsity=_SPARSITY, pattern="block_1x4")],
     "prune 2 of 4": [_prune(pattern="2_of_4", target_sparsity=0.5)],
-    "prune half the channels": [_prune(target_sparsity=0.5, pattern="channel")],
+    "prune half the channels": [_prune_channels],
     "distill": [_distill],
     "prune 80 % → int8": [_prune(target_sparsity=_SPARSITY), _quantize("int8")],
     "distill → int8": [_distill, _quantize("int8")],
