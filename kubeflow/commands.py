@@ -44,6 +44,7 @@ def compile_pipeline(
     """
     _require_kfp()
     from tfx_shrink.kubeflow.pipelines import digits_pipeline, load_pipeline
+    from tfx_shrink.kubeflow.pod_needs import pod_needs
     from tfx_shrink.kubeflow.runner import DEFAULT_IMAGE, KubeflowRunner
 
     settings = _read_platform(platform)
@@ -57,6 +58,8 @@ def compile_pipeline(
         output, image=image or DEFAULT_IMAGE, pipeline_root=pipeline_root, platform=settings
     )
     click.echo(f"compiled: {runner.run(made)}")
+    for need in pod_needs(made, settings):
+        click.echo(f"  on the cluster, {need}")
 
 
 @click.command("run-compiled", epilog="Example: tfx-shrink run-compiled digits.yaml --subprocess")

@@ -44,7 +44,15 @@ def test_a_pipeline_of_the_directory_that_one_is_in_compiles(tmp_path, monkeypat
 def test_the_digits_compile_with_their_data_and_bucket_beside_the_file(tmp_path):
     done = invoke("compile", "digits", "--output", tmp_path / "digits.yaml")
     assert done.exit_code == 0, done.output
-    assert done.stdout == f"compiled: {tmp_path}/digits.yaml\n"
+    compiled, *needs = done.stdout.splitlines()
+    assert compiled == f"compiled: {tmp_path}/digits.yaml"
+    assert needs == [
+        f"  on the cluster, no volume is mounted at {tmp_path}/{name}: {component}"
+        for name, component in (
+            ("digits-data", "CsvExampleGen"),
+            ("digits-bucket", "BucketPusher"),
+        )
+    ]
     assert (tmp_path / "digits-data" / "digits.csv").is_file()
     text = (tmp_path / "digits.yaml").read_text()
     assert f"file://{tmp_path}/digits-bucket" in text
@@ -60,6 +68,7 @@ def test_every_part_of_the_digits_can_lie_elsewhere(tmp_path):
         *("--platform", platform),
     )
     assert done.exit_code == 0, done.output
+    assert "on the cluster" not in done.stdout
     spec, document = yaml.safe_load_all((tmp_path / "p.yaml").read_text())
     assert spec["defaultPipelineRoot"] == "s3://b/root"
     executors = spec["deploymentSpec"]["executors"].values()

@@ -1,0 +1,63 @@
+"""What a compiled pipeline takes for granted of its pods, for the person who compiles it."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tfx_shrink.kubeflow.platform import read_platform
+from tfx_shrink.tfx_seam import kubeflow as seam
+
+_FUNCTIONS = ("run_fn", "trainer_fn", "preprocessing_fn", "stats_options_updater_fn")
+_PATHS = ("input_base", "push_destination")
+_IN_EVERY_IMAGE = ("tfx", "tfx_shrink")
+
+
+def pod_needs(pipeline: Any, platform: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Returns a line for each module that images must hold, and each path without a volume.
+
+    Nobody can tell before a run whether they are there: a pod that lacks one fails.
+
+    Args:
+      pipeline: A pipeline that `KubeflowRunner` compiles.
+      platform: What Kubernetes gives, as `KubeflowRunner` takes it.
+
+    Raises:
+      ParameterError: `platform` names an unknown component or setting.
+    """
+    settings = read_platform(platform, [node.id for node in pipeline.components])
+    modules, paths = defaultdict(list), defaultdict(list)
+    for node in pipeline.components:
+        for module in dict.fromkeys(_modules(node)):
+            modules[module].append(node.id)
+        mounted = settings[node.id].volumes if node.id in settings else {}
+        for path in _local_paths(node):
+            if not any(f"{path}/".startswith(f"{mount.rstrip('/')}/") for mount in mounted):
+                paths[path].append(node.id)
+    return [
+        *(
+            f"the image must hold the module {name}: {', '.join(ids)}"
+            for name, ids in modules.items()
+        ),
+        *(f"no volume is mounted at {path}: {', '.join(ids)}" for path, ids in paths.items()),
+    ]
+
+
+def _modules(node: Any) -> Iterator[str]:
+    given = node.exec_properties
+    found = [given[key].rpartition(".")[0] for key in _FUNCTIONS if isinstance(given.get(key), str)]
+    if isinstance(given.get("module_path"), str):
+        found.append(given["module_path"])
+    if (executor := seam.executor_path(node)) is not None:
+        found.append(executor.rpartition(".")[0])
+    for module in found:
+        if module and module.split(".")[0] not in _IN_EVERY_IMAGE:
+            yield module
+
+
+def _local_paths(node: Any) -> Iterator[str]:
+    for key in _PATHS:
+        value = node.exec_properties.get(key)
+        if isinstance(value, str):
+            path = value.removeprefix("file://")
+            if path.startswith("/"):
+                yield path.rstrip("/")
