@@ -6,6 +6,7 @@ from typing import Any
 from tfx_shrink.distiller.executor import Executor
 from tfx_shrink.distiller.settings import AUTO, CACHED, KL, Settings
 from tfx_shrink.errors import ParameterError
+from tfx_shrink.parameters import require_one_module
 from tfx_shrink.tfx_seam.artifacts import check_split_names
 from tfx_shrink.tfx_seam.components import (
     BaseBeamComponent,
@@ -22,7 +23,6 @@ from tfx_shrink.tfx_seam.components import (
 )
 from tfx_shrink.tfx_seam.parameters import as_float, known
 from tfx_shrink.tfx_seam.user_modules import package_user_module
-from tfx_shrink.training.parameters import require_one_module
 
 
 class DistillerSpec(ComponentSpec):

@@ -16,7 +16,7 @@ from tfx_shrink.distiller.soft_targets import TargetSpec
 from tfx_shrink.distiller.teacher import OUTPUT, Teacher, TeacherSpec, choose_function
 from tfx_shrink.errors import ExamplesError, ModelError, ParameterError
 from tfx_shrink.examples.batches import run_in_batches
-from tfx_shrink.examples.features import feature_kinds, shortened
+from tfx_shrink.examples.features import feature_kinds, is_made, shortened
 from tfx_shrink.examples.files import list_files, read_rows
 from tfx_shrink.examples.labels import LabelReader, labels_that_count, make_label_reader
 from tfx_shrink.proof.source import Source
@@ -230,11 +230,9 @@ def _with_a_label(source: Source, examples: Sequence[str], label_key: str) -> So
     """The same with a row in its sample that has the label, which few rows may have."""
     source = dataclasses.replace(source, may_lack=(label_key,))
     graph = source.transform_graph
-    made_anew = graph is not None and (
-        label_key not in tft.TFTransformOutput(graph).raw_feature_spec()
-        and label_key in tft.TFTransformOutput(graph).transformed_feature_spec()
-    )
-    if made_anew or feature_kinds(source.sample.rows).get(label_key):
+    if feature_kinds(source.sample.rows).get(label_key):
+        return source
+    if graph is not None and is_made(label_key, graph):
         return source
     for path in list_files(examples):
         for row in read_rows(path):

@@ -1,12 +1,15 @@
 """The Distiller's parameters, checked as far as that goes without a model."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 
 from tfx_shrink.errors import ParameterError
-from tfx_shrink.parameters import require_above_0, require_one_of
-from tfx_shrink.training.parameters import require_one_length
+from tfx_shrink.parameters import (
+    require_above_0,
+    require_counts,
+    require_one_length,
+    require_one_of,
+)
 from tfx_shrink.training.strategy import STRATEGIES
 
 KL, MSE, FEATURE = "kl", "mse", "feature"
@@ -131,15 +134,12 @@ class Settings:
             )
 
     def _check_numbers(self) -> None:
-        if not self.temperature > 0 or not math.isfinite(self.temperature):
-            raise ParameterError(
-                f"`temperature` must be above 0. Received: temperature={self.temperature!r}."
-            )
+        require_above_0({"temperature": self.temperature, "learning_rate": self.learning_rate})
         if not 0 <= self.alpha <= 1:
             raise ParameterError(
                 "`alpha` must lie between 0 (soft targets alone) and 1 (hard labels alone). "
                 f"Received: alpha={self.alpha!r}."
             )
-        names = ("epochs", "num_steps", "batch_size", "learning_rate", "patience")
-        require_above_0({name: getattr(self, name) for name in names})
+        counts = ("epochs", "num_steps", "batch_size", "patience")
+        require_counts({name: getattr(self, name) for name in counts})
         require_one_length(self.epochs, self.num_steps)

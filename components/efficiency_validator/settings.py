@@ -1,19 +1,22 @@
 """What a model must reach, and how it is measured."""
 
 import dataclasses
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfx_shrink.errors import ParameterError
 from tfx_shrink.measure.metrics import METRICS
-from tfx_shrink.parameters import require_above_0, require_at_least, require_one_of
+from tfx_shrink.parameters import (
+    require_above_0,
+    require_at_least,
+    require_counts,
+    require_one_of,
+)
 
 _PERCENTILE = re.compile(r"(p50|p95|p99)(?:@([1-9][0-9]*))?")
 _AT_MOST_ONE = ("min_sparsity",)
 _MORE_THAN_NOTHING = ("max_bytes", "min_size_ratio", "min_speedup")
-_NOT_NEGATIVE = ("min_sparsity", "max_output_difference", "max_quality_drop")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,17 +98,12 @@ def check_thresholds(values: Mapping[str, Any], batch_sizes: Any = None) -> None
     for name, value in values.items():
         if value is None or name == "max_latency_ms":
             continue
-        received = f"Received: {name}={value!r}."
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ParameterError(f"`{name}` must be a number. {received}")
-        if not math.isfinite(value):
-            raise ParameterError(f"`{name}` must be finite. {received}")
-        if name in _MORE_THAN_NOTHING and value <= 0:
-            raise ParameterError(f"`{name}` must be a number above 0. {received}")
-        if name in _NOT_NEGATIVE and value < 0:
-            raise ParameterError(f"`{name}` must not be negative. {received}")
+        if name in _MORE_THAN_NOTHING:
+            require_above_0({name: value})
+        else:
+            require_at_least(0, {name: value})
         if name in _AT_MOST_ONE and value > 1:
-            raise ParameterError(f"`{name}` is a share, so at most 1. {received}")
+            raise ParameterError(f"`{name}` is a share, so at most 1. Received: {name}={value!r}.")
     _check_latency(values.get("max_latency_ms"), batch_sizes)
 
 
@@ -129,7 +127,7 @@ def check_settings(settings: Settings, thresholds: Mapping[str, Any]) -> None:
       ParameterError: A value is out of its range, or a threshold needs one that is missing.
     """
     counts = ("num_examples", "threads", "rounds")
-    require_at_least(1, {name: getattr(settings, name) for name in counts})
+    require_counts({name: getattr(settings, name) for name in counts})
     require_at_least(0, {"seed": settings.seed})
     require_above_0({"time_limit": settings.time_limit})
     sizes = settings.batch_sizes
@@ -167,10 +165,7 @@ def _check_latency(limits: Any, batch_sizes: Any) -> None:
                 "`max_latency_ms` knows 'p50', 'p95' and 'p99', each for every batch size or for "
                 f"one, as in 'p95@32'. Received: {name!r}."
             )
-        if not isinstance(limit, int | float) or limit <= 0:
-            raise ParameterError(
-                f"`max_latency_ms` must be above 0. Received: {name!r}: {limit!r}."
-            )
+        require_above_0({f"max_latency_ms[{name!r}]": limit})
         if found[2] and batch_sizes is not None and int(found[2]) not in batch_sizes:
             raise ParameterError(
                 f"`max_latency_ms` names a batch size that is not timed: {name!r}, and "

@@ -64,6 +64,19 @@ def transformed_types(transform_graph: str) -> dict[str, tf.DType]:
     return {name: feature.dtype for name, feature in spec.items()}
 
 
+def is_made(name: str, transform_graph: str) -> bool:
+    """Tells whether a feature is one that Transform makes of others, under a name of its own.
+
+    Args:
+      name: The feature.
+      transform_graph: Transform's output directory.
+    """
+    import tensorflow_transform as tft
+
+    graph = tft.TFTransformOutput(transform_graph)
+    return name in graph.transformed_feature_spec() and name not in graph.raw_feature_spec()
+
+
 def transform_graph_in(directory: str) -> str:
     """Checks that `directory` is what Transform writes.
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfx_shrink.errors import ExamplesError
 from tfx_shrink.examples.decode import make_decoder
-from tfx_shrink.examples.features import feature_kinds, shortened, transformed_types
+from tfx_shrink.examples.features import feature_kinds, is_made, shortened, transformed_types
 
 # Serialized tf.Examples `[rows]` -> labels, and whether each row has one.
 LabelReader = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -49,6 +49,11 @@ def make_label_decoder(
             raise ExamplesError(
                 f"`label_key` must be a feature of the rows, which hold {shortened(kinds)}. "
                 f"Received: label_key={label_key!r}."
+            )
+        if not kinds[label_key]:
+            raise ExamplesError(
+                "No row has a value of the label. Give rows that have one, or name another "
+                f"feature. Received: label_key={label_key!r}."
             )
         dtype = _TYPES.get(kinds[label_key])
     if dtype not in _TYPES.values():
@@ -118,7 +123,7 @@ def make_label_reader(
         from_transform=from_transform,
         may_lack=True,
     )
-    present = make_presence_decoder(rows, label_key)
+    present = make_presence_decoder(rows, label_key, transform_graph)
 
     def read(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         labels = decode(serialized)
@@ -128,18 +133,20 @@ def make_label_reader(
 
 
 def make_presence_decoder(
-    rows: Sequence[bytes], label_key: str
+    rows: Sequence[bytes], label_key: str, transform_graph: str | None = None
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns what tells which rows hold a value of a feature, as booleans `[rows]`.
 
     Args:
-      rows: Some of the rows, serialized. Where none of them holds the feature, a transform makes
-        it, and every row has it.
+      rows: Some of the rows, serialized, at least one with a value if any row has one.
       label_key: The feature.
+      transform_graph: Transform's output directory. Where only Transform knows the feature, it
+        makes one for every row. Defaults to None.
     """
     kind = feature_kinds(rows).get(label_key)
     if not kind:
-        return lambda serialized: tf.ones(tf.shape(serialized)[:1], tf.bool)
+        made = transform_graph is not None and is_made(label_key, transform_graph)
+        return lambda serialized: tf.fill(tf.shape(serialized)[:1], made)
     spec = {label_key: tf.io.RaggedFeature({**_TYPES, "bytes_list": tf.string}[kind])}
     return lambda serialized: tf.io.parse_example(serialized, spec)[label_key].row_lengths() > 0
 

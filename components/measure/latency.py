@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from tfx_shrink.errors import ParameterError
-from tfx_shrink.parameters import require_at_least
+from tfx_shrink.parameters import require_counts
 
 # A shorter sample would measure the clock.
 _MIN_SAMPLE_SECONDS = 1e-3
@@ -127,7 +127,7 @@ def take_samples(
     Raises:
       ParameterError: `rounds` or `warm_up` is below 1.
     """
-    require_at_least(1, {"rounds": rounds, "warm_up": warm_up})
+    require_counts({"rounds": rounds, "warm_up": warm_up})
     known: dict[int, int] = {}
     for call in calls:
         if id(call) not in known:

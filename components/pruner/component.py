@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from tfx_shrink.parameters import require_one_module
 from tfx_shrink.pruner.executor import Executor
 from tfx_shrink.pruner.patterns import CHANNEL, TWO_OF_FOUR
 from tfx_shrink.pruner.settings import AUTO, Settings
@@ -22,7 +23,6 @@ from tfx_shrink.tfx_seam.components import (
 )
 from tfx_shrink.tfx_seam.parameters import as_float, known
 from tfx_shrink.tfx_seam.user_modules import package_user_module
-from tfx_shrink.training.parameters import require_one_module
 
 
 class PrunerSpec(ComponentSpec):

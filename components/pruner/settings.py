@@ -4,11 +4,15 @@ import dataclasses
 from collections.abc import Sequence
 
 from tfx_shrink.errors import ParameterError
-from tfx_shrink.parameters import require_above_0, require_one_of
+from tfx_shrink.parameters import (
+    require_above_0,
+    require_counts,
+    require_one_length,
+    require_one_of,
+)
 from tfx_shrink.pruner.patterns import CHANNEL, PATTERNS, TWO_OF_FOUR
 from tfx_shrink.pruner.schedule import SCHEDULES
 from tfx_shrink.training.losses import check_loss_name
-from tfx_shrink.training.parameters import require_one_length
 from tfx_shrink.training.strategy import STRATEGIES
 
 FINE_TUNE, ONE_SHOT, AUTO = "fine_tune", "one_shot", "auto"
@@ -114,8 +118,9 @@ class Settings:
             )
 
     def _check_training(self, has_input_fn: bool) -> None:
-        names = ("epochs", "num_steps", "batch_size", "learning_rate")
-        require_above_0({name: getattr(self, name) for name in names})
+        counts = ("epochs", "num_steps", "batch_size")
+        require_counts({name: getattr(self, name) for name in counts})
+        require_above_0({"learning_rate": self.learning_rate})
         require_one_length(self.epochs, self.num_steps)
         if self.loss is not None:
             check_loss_name(self.loss)

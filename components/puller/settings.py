@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from tfx_shrink.bucket_pusher.destination import Destination, parse_destination
 from tfx_shrink.bucket_pusher.settings import check_keep
 from tfx_shrink.errors import ParameterError, PullError
-from tfx_shrink.parameters import require_above_0, require_at_least, require_model_names
+from tfx_shrink.parameters import (
+    require_above_0,
+    require_at_least,
+    require_model_names,
+    require_port,
+)
 from tfx_shrink.puller.served import only_one
-
-_MAX_PORT = 65535
 
 
 def check_numbers(keep: int, poll_seconds: float, settle_seconds: float, port: int | None) -> None:
@@ -21,10 +24,7 @@ def check_numbers(keep: int, poll_seconds: float, settle_seconds: float, port: i
     check_keep(keep)
     require_above_0({"poll_seconds": poll_seconds})
     require_at_least(0, {"settle_seconds": settle_seconds})
-    if port is not None and not 0 <= port <= _MAX_PORT:
-        raise ParameterError(
-            f"`port` must be from 0, for any that is free, to {_MAX_PORT}. Received: port={port}."
-        )
+    require_port(port)
 
 
 def check_models(url: str, model_names: Sequence[str]) -> list[Destination]:

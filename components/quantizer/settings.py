@@ -8,7 +8,12 @@ from typing import Any
 
 from tfx_shrink.errors import ParameterError
 from tfx_shrink.measure.metrics import METRICS
-from tfx_shrink.parameters import require_above_0, require_at_least, require_one_of
+from tfx_shrink.parameters import (
+    require_above_0,
+    require_at_least,
+    require_counts,
+    require_one_of,
+)
 from tfx_shrink.quantizer.schemes import AUTO, EDGE_RECIPE, SCHEMES, get_scheme
 
 _DROP_TYPES = ("absolute", "relative")
@@ -47,13 +52,13 @@ class Settings:
         Raises:
           ParameterError: One is out of its range, or the scheme does not know it.
         """
-        names = ("num_calibration_examples", "time_limit")
-        require_above_0({name: getattr(self, name) for name in names})
+        require_counts({"num_calibration_examples": self.num_calibration_examples})
+        require_above_0({"time_limit": self.time_limit})
         require_at_least(0, {"max_output_difference": self.max_output_difference})
         if not self.engine_batch_sizes:
             raise ParameterError("`engine_batch_sizes` must name at least one. Received: [].")
         for size in self.engine_batch_sizes:
-            require_above_0({"engine_batch_sizes": size})
+            require_counts({"engine_batch_sizes": size})
         if self.edge_recipe is not None:
             _require_recipe(self.edge_recipe)
         if scheme == AUTO:
@@ -113,8 +118,9 @@ class Search:
         if not self.label_key:
             raise ParameterError("`label_key` must name the feature that holds the label.")
         require_at_least(0, {"max_drop": self.max_drop})
-        numbers = ("num_examples", "max_trials", "time_limit")
-        require_above_0({name: getattr(self, name) for name in numbers})
+        counts = ("num_examples", "max_trials")
+        require_counts({name: getattr(self, name) for name in counts})
+        require_above_0({"time_limit": self.time_limit})
         names = [] if isinstance(self.ladder, str) else self.ladder
         containers = {get_scheme(name).container for name in names}
         if len(containers) != 1:

@@ -16,11 +16,10 @@ from tfx_shrink.bucket_pusher.books import Books
 from tfx_shrink.bucket_pusher.destination import Destination, parse_destination
 from tfx_shrink.bucket_pusher.stores import open_store
 from tfx_shrink.errors import ParameterError, ShrinkError
-from tfx_shrink.parameters import require_above_0, require_model_names
+from tfx_shrink.parameters import require_above_0, require_model_names, require_port
 from tfx_shrink.serving.status import parse_address, servers_of
 
 _ANSWER_SECONDS = 5.0
-_MAX_PORT = 65535
 _PARALLEL = 16
 _LOG = logging.getLogger(__name__)
 
@@ -94,8 +93,7 @@ def export_status(
     """
     status = Status(address, model_names, bucket)
     require_above_0({"poll_seconds": poll_seconds})
-    if not 0 <= port <= _MAX_PORT:
-        raise ParameterError(f"`port` must be from 0 to {_MAX_PORT}. Received: port={port}.")
+    require_port(port)
     stop = stop or threading.Event()
     registry = CollectorRegistry()
     registry.register(status)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tfx_shrink.errors import ParameterError
-from tfx_shrink.training.parameters import require_one_module
+from tfx_shrink.parameters import require_one_module
 
 
 def load_functions(

@@ -117,8 +117,13 @@ class ClusterPods(Pods):
 def _manifest(name: str, image: str, platform: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a pod that waits to be told what to run."""
     folders = {folder: f"/{folder}" for folder in FOLDERS}
-    claims = [(mount["constant"], mount["mountPath"]) for mount in platform.get("pvcMount", [])]
-    mounts = [*folders.items(), ("tmp", "/tmp"), *claims]
+    # A claim may be called as a folder is, or have a name that no volume can have.
+    claims = {f"claim-{number}": mount for number, mount in enumerate(platform.get("pvcMount", []))}
+    mounts = [
+        *folders.items(),
+        ("tmp", "/tmp"),
+        *((name, mount["mountPath"]) for name, mount in claims.items()),
+    ]
     variables = [
         {
             "name": key["envVar"],
@@ -162,8 +167,8 @@ def _manifest(name: str, image: str, platform: Mapping[str, Any]) -> dict[str, A
             "volumes": [
                 *({"name": key, "emptyDir": {}} for key in (*folders, "tmp")),
                 *(
-                    {"name": key, "persistentVolumeClaim": {"claimName": key}}
-                    for key in dict.fromkeys(claim for claim, _ in claims)
+                    {"name": name, "persistentVolumeClaim": {"claimName": mount["constant"]}}
+                    for name, mount in claims.items()
                 ),
             ],
         },

@@ -75,7 +75,7 @@ def test_a_file_that_no_server_loads_is_not_blessed(judge, trained, tmp_path):
         ({"examples": ["/none/*"], "max_bytes": 1}, ExamplesError, "No file matches"),
         ({}, ParameterError, "No threshold is given"),
         ({"model_dir": "/none", "max_bytes": 1}, ModelError, "/none is not a directory"),
-        ({"max_bytes": -1}, ParameterError, "`max_bytes` must be a number above 0"),
+        ({"max_bytes": -1}, ParameterError, "`max_bytes` must be above 0"),
         (
             {"settings": {"rounds": 0}, "max_bytes": 1},
             ParameterError,

@@ -87,3 +87,24 @@ def test_presence_is_told_for_every_type_of_label():
         serialized = [rows.example(label=value), rows.example(x=1)]
         present = make_presence_decoder(serialized, "label")
         assert present(tf.constant(serialized)).numpy().tolist() == [True, False]
+
+
+def test_rows_without_a_label_that_the_transform_only_passes_on_have_none(tmp_path):
+    raw = [{"label": 1, "x": 1.0}, {"label": 2, "x": 2.0}]
+    write_transform_graph(
+        str(tmp_path),
+        raw,
+        {"label": tf.io.FixedLenFeature([], tf.int64), "x": tf.io.FixedLenFeature([], tf.float32)},
+        lambda inputs: {"label": inputs["label"] + 0, "made": inputs["label"] * 2},
+    )
+    without = [rows.example(x=1.0), rows.example(x=2.0)]
+    for key, there in (("label", False), ("made", True)):
+        present = make_presence_decoder(without, key, str(tmp_path))
+        assert present(tf.constant(without)).numpy().tolist() == [there, there]
+
+
+def test_labels_that_are_empty_everywhere_are_refused_as_that():
+    serialized = [tf.train.Example.FromString(rows.example(x=1.0))]
+    serialized[0].features.feature["label"].SetInParent()
+    with pytest.raises(ExamplesError, match=r"No row has a value.*label_key='label'"):
+        labels([serialized[0].SerializeToString()], "label")

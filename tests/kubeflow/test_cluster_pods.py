@@ -27,7 +27,7 @@ esac
 PLATFORM = {
     "Shell": {
         "secrets": {"AWS_SECRET_ACCESS_KEY": "store/secret-key"},
-        "volumes": {"/models": "models-claim"},
+        "volumes": {"/models": "models-claim", "/more": "minio"},
     }
 }
 
@@ -67,7 +67,7 @@ def test_a_pod_meets_the_strictest_standard_of_kubernetes(told):
         "capabilities": {"drop": ["ALL"]},
     }
     assert {mount["mountPath"] for mount in container["volumeMounts"]} == {
-        *("/gcs", "/s3", "/minio", "/tmp", "/models")
+        *("/gcs", "/s3", "/minio", "/tmp", "/models", "/more")
     }
 
 
@@ -79,8 +79,11 @@ def test_claims_and_secrets_are_those_of_the_namespace(told, monkeypatch):
     spec = json.loads(text)["spec"]
     key = {"secretKeyRef": {"name": "store", "key": "secret-key"}}
     assert {"name": "AWS_SECRET_ACCESS_KEY", "valueFrom": key} in spec["containers"][0]["env"]
-    claim = {"persistentVolumeClaim": {"claimName": "models-claim"}}
-    assert {"name": "models-claim", **claim} in spec["volumes"]
+    for number, name in enumerate(["models-claim", "minio"]):
+        claim = {"persistentVolumeClaim": {"claimName": name}}
+        assert {"name": f"claim-{number}", **claim} in spec["volumes"]
+    names = [volume["name"] for volume in spec["volumes"]]
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.filterwarnings("error:Python 3.14 will:DeprecationWarning")  # tarfile's, since 3.12

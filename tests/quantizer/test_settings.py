@@ -10,13 +10,13 @@ from tfx_shrink.quantizer.settings import Search, Settings, check_settings
     ("scheme", "parameters", "message"),
     [
         ("int7", {}, r"`scheme` must be one of .*'auto'.*Received: scheme='int7'"),
-        ("int8", {"num_calibration_examples": 0}, "must be above 0"),
+        ("int8", {"num_calibration_examples": 0}, "must be at least 1"),
         ("int8", {"time_limit": -1}, "must be above 0"),
         ("int8", {"max_output_difference": -0.1}, "must be at least 0"),
         ("weight_int8", {"encode_sparsity": True}, "belongs to TFLite's converter"),
         ("strip", {"allow_select_tf_ops": True}, "belongs to TFLite's converter"),
         ("weight_int8", {"signature_name": "dense"}, "keeps every signature"),
-        ("tensorrt_fp16", {"engine_batch_sizes": [1, 0]}, "must be above 0"),
+        ("tensorrt_fp16", {"engine_batch_sizes": [1, 0]}, "must be at least 1"),
     ],
 )
 def test_settings_out_of_range_are_refused(scheme, parameters, message):
@@ -34,7 +34,7 @@ def test_settings_out_of_range_are_refused(scheme, parameters, message):
         ({"ladder": ("int8", "weight_int8")}, "schemes of one container"),
         ({"ladder": ()}, "schemes of one container"),
         ({"ladder": ("int7",)}, "`scheme` must be one of"),
-        ({"max_trials": 0}, "must be above 0"),
+        ({"max_trials": 0}, "must be at least 1"),
     ],
 )
 def test_a_search_out_of_range_is_refused(parameters, message):

@@ -235,8 +235,8 @@ def test_without_a_canary_there_is_nothing_to_watch(models, prometheus, tmp_path
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"rule": Rule(watch_seconds=0)}, "`watch_seconds` and `poll_seconds` must be above 0"),
-        ({"poll_seconds": 0}, "`watch_seconds` and `poll_seconds` must be above 0"),
+        ({"rule": Rule(watch_seconds=0)}, "`watch_seconds` must be above 0"),
+        ({"poll_seconds": 0}, "`poll_seconds` must be above 0"),
         ({"rule": Rule(max_error_increase=2)}, "`max_error_increase` is a share"),
         ({"rule": Rule(max_latency_ratio=0.5)}, "`max_latency_ratio` must be at least 1"),
         ({"rule": Rule(min_requests=0)}, "`min_requests` must be at least 1"),
