@@ -5,6 +5,7 @@ ROOT ?= build/demo
 export PYTEST_ARGS ?=
 LOCK_ARGS ?=
 QUICK ?=
+FRESH ?=
 STACK ?=
 export STACK
 export IMAGE ?=
@@ -94,8 +95,8 @@ format: setup ## Format the code and apply safe lint fixes
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-benchmark: setup $(if $(QUICK),,tools tensorflow-io) ## Measure every recipe on every model (40 minutes on 2 cores; QUICK=1: 5); goes on where it was
-	$(BIN)/python benchmarks/table.py $(if $(QUICK),--quick)
+benchmark: setup $(if $(QUICK),,tools tensorflow-io) ## Measure every recipe on every model (40 minutes on 2 cores; QUICK=1: 5); goes on where it was but with FRESH=1
+	$(BIN)/python benchmarks/table.py $(if $(QUICK),--quick) $(if $(FRESH),--fresh)
 
 benchmark-quantizer: setup ## Measure what every scheme saves and costs (15 minutes)
 	$(BIN)/python benchmarks/quantizer.py

@@ -59,11 +59,13 @@ def data_of(model: str, root: str) -> Data:
 def train(model: str, seed: int, root: str) -> None:
     """Trains a model and saves it as `root/<seed>/base`; the first leaves its rows there."""
     tf_keras.utils.set_random_seed(seed)
-    data = os.path.join(root, "data")
-    with tempfile.TemporaryDirectory(prefix="tfx-shrink-") as elsewhere:
+    os.makedirs(root, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root) as work:
+        made, data = os.path.join(work, "data"), os.path.join(root, "data")
+        _TRAIN[model](made, os.path.join(root, str(seed), "base"))
         # Rows are the same for every seed, and others may be reading them.
-        rows = elsewhere if os.path.exists(data) else data
-        _TRAIN[model](rows, os.path.join(root, str(seed), "base"))
+        if not os.path.exists(data):
+            os.rename(made, data)
 
 
 def _task(name: str, build: Callable[[], Any] | None = None) -> Callable[[str, str], None]:
@@ -112,7 +114,6 @@ _TRAIN = {
     MOBILE: _mobile,
 }
 MODELS = list(_TRAIN)
-SIGNATURES = {CNN: "image", MLP: "image"}
 
 
 def digits_rows() -> tuple[dict[str, np.ndarray], np.ndarray]:

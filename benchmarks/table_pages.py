@@ -23,7 +23,8 @@ CHART = PROJECT / "docs" / "benchmarks.svg"
 SHOWN, BEGIN, END = "digits CNN", "<!-- made by `make benchmark` -->", "<!-- end -->"
 # The others stand in docs/benchmarks.md.
 _HEADLINES = (
-    *("float32", "dynamic_range", "int8", "strip", "weight_int8", "prune half the channels"),
+    *("float32", "dynamic_range", "int8", "strip", "weight_int8"),
+    *("prune 80 %", "prune half the channels", "distill"),
     *("prune 80 % → int8", "distill → int8", "distill → prune 50 % → int8"),
     *("others: TFLite's converter, int8", "others: ai-edge-quantizer, int8"),
     *("others: TFX's rewriter", "others: TFMOT, 80 %", "others: Keras's distillation loop"),
@@ -55,6 +56,9 @@ def readme_table(table: Mapping[str, Any]) -> str:
     for line in lines:
         if line["recipe"] not in _HEADLINES:
             continue
+        if line["refused"]:
+            rows.append(_refused(line, 6))
+            continue
         first = line["seeds"][0]
         rows.append(
             _row(
@@ -65,8 +69,6 @@ def readme_table(table: Mapping[str, Any]) -> str:
                 _accuracy(line["seeds"], ".1%"),
                 *(_speedup(line, size) for size in _BATCHES),
             )
-            if "refused" not in first
-            else _refused(line, 6)
         )
     command = "make benchmark QUICK=1" if table["quick"] else "make benchmark"
     return "\n".join([*rows, "", f"`{command}`: {_made_on(table)}"])
@@ -91,7 +93,8 @@ def page(table: Mapping[str, Any]) -> str:
 - **accuracy**: on rows that no model was trained on; the mean over the seeds, with its 95 %
   interval.
 - **ms**: median and 95th percentile of single calls on one thread, of the first seed. SavedModels
-  run in TensorFlow Serving's C++ session, TFLite files in TensorFlow's interpreter.
+  run in the C++ session that TensorFlow Serving uses, TFLite files in the interpreter, both of
+  TensorFlow's package: TensorFlow Serving itself was not there.
 - **times as fast**: against `strip` for SavedModels and `float32` for TFLite, interleaved in one
   process, with the 95 % interval; **floor** is how far two copies of one file differed meanwhile.
 - **load**: seconds and memory of loading it in a process of its own, beside one other.
@@ -133,10 +136,11 @@ def chart(table: Mapping[str, Any]) -> str:
     for model in dict.fromkeys(line["model"] for line in table["lines"]):
         dots = []
         for line in _lines_of(table, model):
-            first = line["seeds"][0]
-            found = None if "refused" in first else quality(line["seeds"])
-            if found:
-                dots.append({"value": (first["gzip"] / 1000, found[0]), "label": line["recipe"]})
+            if line["refused"]:
+                continue
+            if found := quality(line["seeds"]):
+                kilobytes = line["seeds"][0]["gzip"] / 1000
+                dots.append({"value": (kilobytes, found[0]), "label": line["recipe"]})
         if dots:
             drawn.add(model, dots)
     return drawn.render(is_unicode=True)
@@ -161,11 +165,12 @@ def _model_table(lines: list[Line]) -> str:
     )
     rows = [_cells(columns), "|---" * len(columns) + "|"]
     for line in lines:
+        if line["refused"]:
+            rows.append(_refused(line, len(columns) - 1))
+            continue
         first = line["seeds"][0]
         rows.append(
-            _refused(line, len(columns) - 1)
-            if "refused" in first
-            else _row(
+            _row(
                 line,
                 f"{first['bytes']:,}",
                 f"{first['gzip']:,}",
@@ -250,7 +255,7 @@ def _cost(spent: Line) -> str:
 
 
 def _refused(line: Line, columns: int) -> str:
-    return f"| {line['recipe']} | refused: {line['seeds'][0]['refused']} |" + " |" * (columns - 1)
+    return f"| {line['recipe']} | refused: {line['refused']} |" + " |" * (columns - 1)
 
 
 def _row(line: Line, *cells: str) -> str:

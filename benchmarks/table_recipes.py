@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from table_models import CNN, MLP, MOBILE, SIGNATURES, Data, digits_rows
+from table_models import CNN, MLP, MOBILE, Data, digits_rows
 
 from tfx_shrink.distiller.distill import distill
 from tfx_shrink.pruner.prune import prune
@@ -18,7 +18,6 @@ Step = Callable[[str, str, Data, int], Any]
 _SPARSITY = 0.8
 _EPOCHS, _STUDENT_EPOCHS = 4, 20
 _CALIBRATION_ROWS = 500
-# What only sizes and times are asked of is not trained.
 _DIGITS = (CNN, MLP)
 
 
@@ -130,10 +129,10 @@ def _keras_loop(source: str, out: str, data: Data, seed: int) -> None:
     student.save(out, save_format="tf")
 
 
-SIZES_ONLY = [name for name in SCHEMES if not name.startswith("tensorrt") and name != EDGE_RECIPE]
+_SCHEMES = [name for name in SCHEMES if not name.startswith("tensorrt") and name != EDGE_RECIPE]
 
 RECIPES: dict[str, list[Step]] = {
-    **{name: [_quantize(name)] for name in SIZES_ONLY},
+    **{name: [_quantize(name)] for name in _SCHEMES},
     "prune 80 %": [_prune(target_sparsity=_SPARSITY)],
     "prune 80 %, blocks of 4": [_prune(target_sparsity=_SPARSITY, pattern="block_1x4")],
     "prune 2 of 4": [_prune(pattern="2_of_4", target_sparsity=0.5)],
@@ -155,11 +154,11 @@ QUICK = (
 
 
 def recipes_for(model: str, quick: bool) -> list[str]:
-    """Returns the recipes that a model can go through, the baselines first."""
+    """Returns the recipes that a model can go through."""
     if model == MOBILE:
-        names = SIZES_ONLY
+        names = _SCHEMES  # Random weights: sizes and times are all that is asked.
     else:
-        peers = model in _DIGITS and model in SIGNATURES
+        peers = model in _DIGITS
         names = [name for name in RECIPES if peers or not name.startswith("others: ")]
         if model == MLP:
             names = [name for name in names if name != "others: Keras's distillation loop"]

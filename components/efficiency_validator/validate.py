@@ -65,8 +65,8 @@ def validate(
     """Measures a model beside its baseline on the same rows and writes a report of it.
 
     Whatever is wrong with the model itself, such as a file that a server would not load, a crash or
-    NaN, is a check that it does not meet. It answers and is timed in the runtime that serves it
-    (TensorFlow Serving's C++ session, TFLite's interpreter), on the CPU, in a process of its own.
+    NaN, is a check that it does not meet. It answers and is timed in a process of its own, on the
+    CPU, in the C++ session that TensorFlow Serving uses or in TFLite's interpreter.
 
     Example:
       ```python

@@ -1,4 +1,4 @@
-"""A model in the runtime that serves it: TensorFlow Serving's C++ session, or TFLite."""
+"""A model in what serves it: the C++ session that TensorFlow Serving uses, or TFLite."""
 
 import dataclasses
 import os

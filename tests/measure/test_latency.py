@@ -110,7 +110,7 @@ def test_what_cannot_be_measured_is_refused(bench):
     with pytest.raises(ParameterError, match="`variants` is empty"):
         bench.measure({})
     for name in ("rounds", "warm_up"):
-        with pytest.raises(ParameterError, match=f"`{name}` must be at least 1, and whole. Received"):
+        with pytest.raises(ParameterError, match=f"`{name}` must be at least 1, and whole"):
             bench.measure({"a": bench.variant("a", 1)}, **{name: 0})
 
 
