@@ -95,6 +95,9 @@ def how_it_ended(error: subprocess.SubprocessError, called: str) -> str:
     Args:
       error: What `run_child` raised.
       called: What the command is called, such as `"The converter"`.
+
+    Returns:
+      One sentence, or, where the command itself said what was wrong, one and its last lines.
     """
     if isinstance(error, subprocess.TimeoutExpired):
         return f"{called} did not finish in {error.timeout:g} seconds. Give it a larger time_limit."
@@ -102,9 +105,15 @@ def how_it_ended(error: subprocess.SubprocessError, called: str) -> str:
         return f"{called}: {error}"
     if error.returncode == -signal.SIGKILL:
         return (
-            f"{called} was killed by SIGKILL, most likely because this machine ran out of memory."
+            f"{called} was killed by SIGKILL, most likely because this machine ran out of memory. "
+            "Use one with more, or let less run beside it."
         )
     if error.returncode < 0:
         return f"{called} was killed by {signal.Signals(-error.returncode).name}."
-    lines = [line.rstrip() for line in error.stderr.splitlines() if line.strip()][-_TOLD_LINES:]
+    lines = last_lines(error.stderr, _TOLD_LINES)
     return "\n".join([f"{called} ended with exit code {error.returncode}:", *lines])
+
+
+def last_lines(text: str, count: int) -> list[str]:
+    """Returns the last lines of a text that are not empty."""
+    return [line.rstrip() for line in text.splitlines() if line.strip()][-count:]

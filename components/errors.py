@@ -50,7 +50,7 @@ class NotServedError(ShrinkError):
 
 
 class RunError(ShrinkError):
-    """A pipeline's run ended in an error of a stock component."""
+    """A run could not be started, or a component or a user's function of it failed."""
 
 
 class PrometheusError(ShrinkError):

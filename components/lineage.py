@@ -15,9 +15,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_shrink.errors import ModelError
-from tfx_shrink.model_files import EVALUATED_TFLITE, EXTRA, TFLITE_FILES
+from tfx_shrink.model_files import EVALUATED_TFLITE, EXTRA, RECORD, TFLITE_FILES
 
-RECORD_PATH = os.path.join(EXTRA, "compression.json")
 _PACKAGES = ("tfx-shrink", "tensorflow", "tf-keras", "tfx")
 _CHUNK = 1 << 20
 # Schemes of the Quantizer that leave every weight a float variable.
@@ -113,7 +112,7 @@ def require_order(model_dir: str, technique: str) -> None:
 
 def read(model_dir: str) -> list[dict[str, Any]]:
     """Returns the steps recorded in `model_dir`, oldest first; none for a Trainer's own model."""
-    path = os.path.join(model_dir, RECORD_PATH)
+    path = os.path.join(model_dir, RECORD)
     if not tf.io.gfile.exists(path):
         return []
     with tf.io.gfile.GFile(path, "r") as file:
@@ -147,7 +146,7 @@ def append(
         "versions": package_versions(_PACKAGES),
         **facts,
     }
-    path = os.path.join(result_dir, RECORD_PATH)
+    path = os.path.join(result_dir, RECORD)
     tf.io.gfile.makedirs(os.path.dirname(path))
     with tf.io.gfile.GFile(path, "w") as file:
         json.dump({"steps": [*read(source_dir), step]}, file, indent=1, sort_keys=True)

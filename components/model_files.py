@@ -9,5 +9,7 @@ EVALUATED_TFLITE = "tflite"
 TFLITE_FILES = (SERVED_TFLITE, EVALUATED_TFLITE)
 # TensorFlow Serving ignores what lies here, but for warm-up requests.
 EXTRA = "assets.extra"
+# What was done to the model: the compression record.
+RECORD = f"{EXTRA}/compression.json"
 # The signature that a request without a name asks for.
 SERVING_DEFAULT = "serving_default"

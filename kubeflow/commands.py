@@ -24,7 +24,7 @@ _parameter_option = click.option(
 @click.option("--image", help="What the containers run. Default: tfx-shrink:VERSION.")
 @click.option(
     "--pipeline-root",
-    help="gs://, s3:// or minio://. Default: the pipeline's; digits: minio://mlpipeline/v2/artifacts.",
+    help="gs://, s3:// or minio://. Default: the pipeline's; digits: KFP's own.",
 )
 @click.option("--data", help="digits: folder of digits.csv. Default: written beside the file.")
 @click.option("--push-to", help="digits: root of the bucket. Default: a folder beside the file.")

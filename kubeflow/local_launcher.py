@@ -15,8 +15,7 @@ from tfx_shrink.kubeflow.launcher.object_store import ObjectStore
 from tfx_shrink.kubeflow.launcher.pods import ContainerPods, Pods, ProcessPods
 from tfx_shrink.kubeflow.launcher.task import Launcher
 from tfx_shrink.kubeflow.pushes import describe_pushes, pusher_tasks
-
-_DEFAULT_ROOT = "minio://mlpipeline/v2/artifacts"
+from tfx_shrink.kubeflow.uris import DEFAULT_PIPELINE_ROOT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +93,8 @@ def run_compiled(
         pods = ContainerPods(root, image)
     name = spec["pipelineInfo"]["name"]
     run_id = time.strftime("%Y%m%d-%H%M%S")
-    run_root = f"{spec.get('defaultPipelineRoot', _DEFAULT_ROOT).rstrip('/')}/{name}/{run_id}"
+    pipeline_root = spec.get("defaultPipelineRoot", DEFAULT_PIPELINE_ROOT)
+    run_root = f"{pipeline_root.rstrip('/')}/{name}/{run_id}"
     store = ObjectStore(os.path.join(root, "store"))
     launcher = Launcher(pods, store, MetadataStore(), run_root)
     say(f"{name}: as KFP {MIRRORED_VERSION} runs it, {run_root} lies below {root}/store")

@@ -24,15 +24,10 @@ def inputs(task: dict[str, Any], kind: str) -> dict[str, dict[str, Any]]:
     return task.get("inputs", {}).get(kind, {})
 
 
-def producers_of(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def references_to_tasks(task: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yields every input of a task that another task produces; `producerTask` names that task."""
     for kind in ("artifacts", "parameters"):
         for value in inputs(task, kind).values():
             for source in value.values():
                 if isinstance(source, dict) and "producerTask" in source:
                     yield source
-
-
-def set_after(arguments: list[str], flag: str, value: str) -> None:
-    """Replaces the argument that follows a flag."""
-    arguments[arguments.index(flag) + 1] = value

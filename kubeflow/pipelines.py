@@ -5,8 +5,7 @@ import os
 from typing import Any
 
 from tfx_shrink.errors import ParameterError
-
-_DEFAULT_ROOT = "minio://mlpipeline/v2/artifacts"
+from tfx_shrink.kubeflow.uris import DEFAULT_PIPELINE_ROOT
 
 
 def digits_pipeline(
@@ -31,7 +30,7 @@ def digits_pipeline(
         beside,
         push_to or f"file://{beside}-bucket",
         data=data,
-        pipeline_root=pipeline_root or _DEFAULT_ROOT,
+        pipeline_root=pipeline_root or DEFAULT_PIPELINE_ROOT,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from tfx_shrink.errors import RunError
 from tfx_shrink.kubeflow.launcher.compiled import read_compiled, read_parameters
+from tfx_shrink.kubeflow.pipeline_spec import all_tasks
 from tfx_shrink.kubeflow.pushes import pusher_tasks
 
 _ENDED = {"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"}
@@ -99,7 +100,7 @@ def submit(
     say(f"{spec['pipelineInfo']['name']}: run {created.run_id}")
     if not wait:
         return Submitted(created.run_id, None, "")
-    names = _task_names(spec)
+    names = {name for tasks in all_tasks(spec) for name in tasks}
     run = _wait(client, created.run_id, names, poll_seconds, say)
     if run.state != "SUCCEEDED":
         raise RunError(_failure(client, run, names))
@@ -201,14 +202,6 @@ def _what_was_pushed(run: Any, spec: Mapping[str, Any]) -> str:
         else:
             said.append(f"not pushed: {name} did not run ({(state or 'omitted').lower()})")
     return "; ".join(said)
-
-
-def _task_names(spec: Mapping[str, Any]) -> set[str]:
-    return {
-        name
-        for component in (spec["root"], *spec["components"].values())
-        for name in component.get("dag", {}).get("tasks", {})
-    }
 
 
 def _details(run: Any) -> list[Any]:

@@ -7,6 +7,8 @@ import os
 
 _FOLDERS = {"gs://": "gcs", "s3://": "s3", "minio://": "minio"}
 
+# KFP's own, where nothing else is said.
+DEFAULT_PIPELINE_ROOT = "minio://mlpipeline/v2/artifacts"
 SCHEMES = tuple(_FOLDERS)
 FOLDERS = tuple(_FOLDERS.values())
 

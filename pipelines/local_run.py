@@ -49,7 +49,7 @@ def run_locally(pipeline: tfx.dsl.Pipeline, log_path: str, *, runner: str = "bea
     Raises:
       ParameterError: The runner is none of the two, or the pipeline does not say where its
         metadata lies.
-      RunError: A stock component failed; the text names the full log.
+      RunError: A component, or user code that it calls, failed; the text names the full log.
     """
     require_one_of("runner", runner, RUNNERS)
     connection = pipeline.metadata_connection_config
@@ -67,7 +67,7 @@ def run_locally(pipeline: tfx.dsl.Pipeline, log_path: str, *, runner: str = "bea
         except Exception as error:
             first_line = (str(error).strip() or "no message").splitlines()[0]
             raise RunError(
-                f"The pipeline failed with {type(error).__name__}: {first_line} "
+                f"The pipeline failed with {type(error).__name__}: {first_line}\n"
                 f"The full log is {log_path}."
             ) from error
         seconds = time.monotonic() - started

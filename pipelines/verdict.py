@@ -82,7 +82,7 @@ def missed_thresholds(evaluation_uri: str) -> str:
         for by_slice in result.metric_validations_per_slice
         for failure in by_slice.failures
     ]
-    missed += [f"no rows in slice {str(key).strip()}" for key in result.missing_slices]
+    missed += [f"no rows in slice {' '.join(str(key).split())}" for key in result.missing_slices]
     return "; ".join(missed) or "no threshold was checked"
 
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tfx_shrink.errors import ModelError, PublishError
-from tfx_shrink.model_files import EXTRA, SAVED_MODEL, SERVED_TFLITE
+from tfx_shrink.model_files import EXTRA, RECORD, SAVED_MODEL, SERVED_TFLITE
 
 # What TensorFlow Serving opens first, so it is written last; the first of them that a model has.
 SENTINELS = (SAVED_MODEL, SERVED_TFLITE)
@@ -157,8 +157,8 @@ def read_content(model_dir: str) -> Content:
             with open(os.path.join(model_dir, "fingerprint.pb"), "rb") as file:
                 fingerprint = base64.b64encode(file.read()).decode()
         steps: list[Any] = []
-        if "assets.extra/compression.json" in files:
-            with open(os.path.join(model_dir, "assets.extra", "compression.json")) as file:
+        if RECORD in files:
+            with open(os.path.join(model_dir, RECORD)) as file:
                 steps = json.load(file)["steps"]
     except OSError as error:
         raise PublishError(f"Cannot read {model_dir}: {error}.") from error

@@ -38,6 +38,11 @@ class Destination:
         return f"{self.url}{separator}{self.model_name}/{version}"
 
     @property
+    def read_by_serving(self) -> bool:
+        """Whether TensorFlow Serving lists and reads it itself."""
+        return self.scheme in (_FILE, "gs://")
+
+    @property
     def served_path(self) -> str:
         """The directory that TensorFlow Serving is told to load versions from."""
         if self.scheme == _FILE:

@@ -3,12 +3,12 @@
 import dataclasses
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from tfx_shrink.commands.output import json_option, print_json, quietly
+from tfx_shrink.commands.output import json_option, print_json, print_table, quietly
 from tfx_shrink.errors import ParameterError
 
 
@@ -97,7 +97,7 @@ def versions(url: str, model_name: str, as_json: bool) -> None:
     ]
     if not found:
         click.echo(f"No version of {model_name} at {url}.", err=True)
-    _table(("version", "state", "bytes", "files", "labels", "digest", "published (UTC)"), rows)
+    print_table(("version", "state", "bytes", "files", "labels", "digest", "published (UTC)"), rows)
 
 
 @click.command(
@@ -196,7 +196,9 @@ def _print_labels(labels: dict[str, int], as_json: bool) -> None:
     if as_json:
         print_json(labels)
         return
-    _table(("label", "version"), [(label, str(number)) for label, number in sorted(labels.items())])
+    print_table(
+        ("label", "version"), [(label, str(number)) for label, number in sorted(labels.items())]
+    )
 
 
 @click.command(epilog="Example: tfx-shrink rollback s3://models/prod --model-name digits")
@@ -236,7 +238,7 @@ def retain(url: str, model_name: str, as_json: bool, keep: int, dry_run: bool) -
         *((str(number), word) for number in reversed(done.removed)),
         *((name, f"left by a dead push, {word}") for name in done.leftovers),
     ]
-    _table(("version", "what"), rows)
+    print_table(("version", "what"), rows)
 
 
 COMMANDS = (push, versions, verify, promote, rollback, retain)
@@ -246,10 +248,3 @@ def _destination(url: str, model_name: str) -> Any:
     from tfx_shrink.bucket_pusher.destination import parse_destination
 
     return parse_destination(url, model_name)
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    columns = [max(len(text) for text in column) for column in zip(heads, *rows, strict=True)]
-    for row in (heads, *rows):
-        line = "  ".join(text.ljust(width) for text, width in zip(row, columns, strict=True))
-        click.echo(line.rstrip())

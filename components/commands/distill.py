@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tfx_shrink.commands.options import rows_options
-from tfx_shrink.commands.output import json_option, print_json, quietly
+from tfx_shrink.commands.output import json_option, print_difference, print_json, quietly
 from tfx_shrink.errors import ParameterError
 
 
@@ -93,10 +93,7 @@ def distill(
     )
     click.echo(f"  bytes              {done.source.bytes:,} -> {done.result.bytes:,}")
     click.echo(f"  bytes after gzip   {done.source_gzip:,} -> {done.result_gzip:,}")
-    click.echo(
-        f"  output difference  max {done.difference.max:.3g}, p99 {done.difference.p99:.3g} "
-        f"on {done.difference.rows} rows"
-    )
+    print_difference(done.difference)
     for name in ("teacher", "student", "control"):
         if name in done.quality:
             click.echo(f"  {done.quality['metric']:<18} {name} {done.quality[name]:.4f}")

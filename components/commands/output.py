@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -24,3 +24,19 @@ def print_json(value: Any) -> None:
     """Prints a value as JSON."""
     json.dump(value, sys.stdout, indent=1, default=str)
     sys.stdout.write("\n")
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints columns, each as wide as its widest cell."""
+    columns = [max(len(text) for text in column) for column in zip(heads, *rows, strict=True)]
+    for row in (heads, *rows):
+        line = "  ".join(text.ljust(width) for text, width in zip(row, columns, strict=True))
+        click.echo(line.rstrip())
+
+
+def print_difference(difference: Any) -> None:
+    """Prints how far outputs moved: an `OutputDifference`."""
+    click.echo(
+        f"  output difference  max {difference.max:.3g}, p99 {difference.p99:.3g} "
+        f"on {difference.rows} rows"
+    )

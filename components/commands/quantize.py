@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tfx_shrink.commands.options import Integers, rows_options
-from tfx_shrink.commands.output import json_option, print_json, quietly
+from tfx_shrink.commands.output import json_option, print_difference, print_json, quietly
 from tfx_shrink.errors import ParameterError
 from tfx_shrink.quantizer.schemes import AUTO, SCHEMES, get_scheme
 
@@ -65,10 +65,7 @@ def quantize(model_dir: str, out: str, as_json: bool, **parameters: Any) -> None
         f"                     {served / done.result.bytes:.2f} times smaller than the "
         f"{served:,} bytes that serving needs of the source"
     )
-    click.echo(
-        f"  output difference  max {done.difference.max:.3g}, p99 {done.difference.p99:.3g} "
-        f"on {done.difference.rows} rows"
-    )
+    print_difference(done.difference)
     if search is not None:
         from tfx_shrink.lineage import read
         from tfx_shrink.quantizer.search import describe_search
@@ -77,7 +74,6 @@ def quantize(model_dir: str, out: str, as_json: bool, **parameters: Any) -> None
 
 
 def _search(scheme: str, options: dict[str, Any]) -> Any:
-    from tfx_shrink.quantizer.schemes import AUTO
     from tfx_shrink.quantizer.settings import as_search
 
     given = {name: value for name, value in options.items() if value is not None}

@@ -11,10 +11,10 @@ from tfx_shrink.examples.features import (
     are_raw,
     feature_for,
     feature_kinds,
-    lenient,
     may_be_missing,
     schema_features,
     shortened,
+    with_zeros_for,
 )
 
 
@@ -88,8 +88,8 @@ def make_decoder(
         import tensorflow_transform as tft  # Takes seconds, and only raw rows need it.
 
         graph = tft.TFTransformOutput(transform_graph)
-        raw_spec = lenient(graph.raw_feature_spec(), may_lack)
-        transformed_spec = lenient(graph.transformed_feature_spec(), may_lack)
+        raw_spec = with_zeros_for(graph.raw_feature_spec(), may_lack)
+        transformed_spec = with_zeros_for(graph.transformed_feature_spec(), may_lack)
         if are_raw(present, raw_spec, transformed_spec, from_transform):
             layer = graph.transform_features_layer()
 
@@ -101,7 +101,7 @@ def make_decoder(
             return transform
     spec_of = schema_features(schema) if schema is not None else {}
     spec = {name: spec_of.get(name) or feature_for(name, wanted) for name, wanted in inputs.items()}
-    spec = lenient(spec, may_lack)
+    spec = with_zeros_for(spec, may_lack)
     _require(
         {
             name: wanted

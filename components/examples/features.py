@@ -122,17 +122,17 @@ def may_be_missing(feature: Any) -> bool:
     return not isinstance(feature, tf.io.FixedLenFeature) or feature.default_value is not None
 
 
-def lenient(spec: Mapping[str, Any], may_lack: Collection[str]) -> dict[str, Any]:
+def with_zeros_for(spec: Mapping[str, Any], may_lack: Collection[str]) -> dict[str, Any]:
     """Returns the same features, of which some need not be there: zeros stand for them."""
-    lenient = dict(spec)
+    made = dict(spec)
     for name in may_lack:
-        feature = lenient.get(name)
+        feature = made.get(name)
         if isinstance(feature, tf.io.FixedLenFeature) and feature.default_value is None:
             zeros = np.zeros([size or 0 for size in feature.shape], feature.dtype.as_numpy_dtype)
             # The zero of a string array is an integer.
             zeros = np.full_like(zeros, b"", object) if feature.dtype == tf.string else zeros
-            lenient[name] = feature._replace(default_value=zeros.tolist())
-    return lenient
+            made[name] = feature._replace(default_value=zeros.tolist())
+    return made
 
 
 def are_raw(

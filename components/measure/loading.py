@@ -5,10 +5,11 @@ import json
 import subprocess
 import sys
 
-from tfx_shrink.child_process import how_it_ended, run_child
+from tfx_shrink.child_process import how_it_ended, last_lines, run_child
 from tfx_shrink.errors import ModelError
 
 _PROCESS = "tfx_shrink.measure.loading_process"
+_TOLD_LINES = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,4 +62,7 @@ def run_measuring(module: str, argument: str, *, time_limit: float) -> str:
     try:
         return run_child(command, env, time_limit=time_limit).output
     except subprocess.SubprocessError as error:
+        if isinstance(error, subprocess.CalledProcessError) and error.returncode > 0:
+            told = " ".join(last_lines(error.stderr, _TOLD_LINES))
+            raise ModelError(f"The model does not run: {told}") from error
         raise ModelError(how_it_ended(error, "The process that ran the model")) from error

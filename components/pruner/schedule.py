@@ -6,6 +6,8 @@ says nothing (tensorflow_model_optimization/python/core/sparsity/keras/pruning_s
 
 import dataclasses
 
+from tfx_shrink.parameters import require_one_of
+
 SCHEDULES = ("polynomial", "constant")
 
 # Share of the steps that may still remove weights; the others let the model recover.
@@ -53,7 +55,11 @@ def make_schedule(name: str, target: float, num_steps: int) -> Schedule:
       name: One of `SCHEDULES`.
       target: Share of zeros at the end.
       num_steps: Steps of the whole run, at least 1.
+
+    Raises:
+      ParameterError: There is no schedule of this name.
     """
+    require_one_of("schedule", name, SCHEDULES)
     last = max(1, int(num_steps * _PRUNING_SHARE))
     every = max(1, last // _UPDATES)
     end = last - (last - 1) % every

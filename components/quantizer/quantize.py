@@ -16,7 +16,7 @@ from tfx_shrink.examples.features import transform_graph_in
 from tfx_shrink.examples.files import list_files
 from tfx_shrink.examples.sample import sample_rows
 from tfx_shrink.measure.difference import OutputDifference
-from tfx_shrink.model_files import EXTRA
+from tfx_shrink.model_files import EXTRA, RECORD
 from tfx_shrink.proof.source import Source, make_source, rows_to_draw
 from tfx_shrink.quantizer.edge import check_edge, check_recipe, make_edge
 from tfx_shrink.quantizer.made import Made
@@ -223,7 +223,7 @@ def _copy_extra(model_dir: str, result_dir: str) -> None:
     if not tf.io.gfile.isdir(extra):
         return
     for path in lineage.file_digests(extra):
-        if path == os.path.basename(lineage.RECORD_PATH):
+        if path == os.path.basename(RECORD):
             continue
         target = os.path.join(result_dir, EXTRA, path)
         tf.io.gfile.makedirs(os.path.dirname(target))

@@ -20,8 +20,6 @@ from tfx_shrink.saved_model.functions import (
 from tfx_shrink.tflite.contents import constant_bytes, tensorflow_operations
 from tfx_shrink.tflite.convert import ConversionOptions, Converted, convert
 
-# The name that TFMA and TFX read, and the name that TensorFlow Serving reads.
-
 # TensorFlow's converter leaves smaller weights as they are.
 _LARGE_WEIGHTS_BYTES = 1024 * 4
 

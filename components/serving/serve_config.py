@@ -21,7 +21,6 @@ from tfx_shrink.serving.config_text import parse_batching, parse_monitoring
 from tfx_shrink.serving.exported import check_exported
 
 MODELS, MONITORING, BATCHING = "models.config", "monitoring.config", "batching.config"
-_READ_BY_SERVING = ("file://", "gs://")
 
 # As kubeflow/serving/base has them.
 MONITORING_TEXT = """\
@@ -96,7 +95,7 @@ def serve_config(
     """
     require_model_names(model_names)
     places = [parse_destination(url, name) for name in model_names]
-    if served_from is None and places[0].scheme not in _READ_BY_SERVING:
+    if served_from is None and not places[0].read_by_serving:
         raise ParameterError(
             f"TensorFlow Serving reads gs:// and local paths only. Received: {url!r}. Give "
             "`served_from`, the directory that `tfx-shrink pull` fills, such as /models."

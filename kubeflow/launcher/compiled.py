@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from tfx_shrink.errors import ParameterError
-from tfx_shrink.kubeflow.pipeline_spec import all_tasks, producers_of
+from tfx_shrink.kubeflow.pipeline_spec import all_tasks, references_to_tasks
 
 _ARGO_NAME = re.compile("[-a-zA-Z0-9]+")
 _CONVERT: dict[str, Callable[[str], Any]] = {
@@ -62,7 +62,7 @@ def check_spec(spec: dict[str, Any]) -> None:
             if not _ARGO_NAME.fullmatch(name):
                 raise ParameterError(f"Task {name}: invalid dependency name for Argo.")
             _check_executor(spec, name, task)
-            named = [source["producerTask"] for source in producers_of(task)]
+            named = [source["producerTask"] for source in references_to_tasks(task)]
             for producer in (*task.get("dependentTasks", []), *named):
                 if producer not in tasks:
                     raise ParameterError(

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from tfx_shrink.kubeflow.pipeline_spec import all_tasks, producers_of
+from tfx_shrink.kubeflow.pipeline_spec import all_tasks, references_to_tasks
 
 
 def argo_name(component_id: str) -> str:
@@ -44,6 +44,6 @@ def _renamed(task: dict[str, Any], name: str) -> dict[str, Any]:
     task["componentRef"]["name"] = f"comp-{argo_name(task['componentRef']['name'])}"
     if "dependentTasks" in task:
         task["dependentTasks"] = [argo_name(other) for other in task["dependentTasks"]]
-    for source in producers_of(task):
+    for source in references_to_tasks(task):
         source["producerTask"] = argo_name(source["producerTask"])
     return task

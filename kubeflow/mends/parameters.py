@@ -9,7 +9,6 @@ from tfx_shrink.kubeflow.pipeline_spec import (
     all_tasks,
     executor_of,
     inputs,
-    set_after,
 )
 
 
@@ -36,7 +35,7 @@ def type_values_as_their_producers(spec: dict[str, Any]) -> None:
                 made = producer["outputDefinitions"]["parameters"][source["outputParameterKey"]]
                 wanted = components[task["componentRef"]["name"]]["inputDefinitions"]
                 wanted["parameters"][key]["parameterType"] = made["parameterType"]
-                set_after(
+                _set_after(
                     executor_of(spec, task)["container"]["args"],
                     INPUTS_SPEC_FLAG,
                     json.dumps(wanted, sort_keys=True),
@@ -72,3 +71,8 @@ def pass_parameters_into_the_dag(spec: dict[str, Any]) -> None:
 
 def _parameters(owner: dict[str, Any], field: str) -> dict[str, Any]:
     return owner.setdefault(field, {}).setdefault("parameters", {})
+
+
+def _set_after(arguments: list[str], flag: str, value: str) -> None:
+    """Replaces the argument that follows a flag."""
+    arguments[arguments.index(flag) + 1] = value

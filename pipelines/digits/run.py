@@ -66,7 +66,7 @@ def run_digits(
     Raises:
       ParameterError: `push_to` is not a destination.
       PublishError: Nothing can be written at `push_to`; found before anything runs.
-      RunError: A stock component failed; the text names the full log.
+      RunError: A component failed; the text names the full log.
     """
     root = os.path.abspath(root)
     push_to = push_to or f"file://{root}/bucket"
