@@ -15,15 +15,10 @@ import sys
 from collections.abc import Sequence
 
 from tfx_shrink.kubeflow import executor_input as messages
-from tfx_shrink.kubeflow.entrypoint_flags import (
-    INPUTS_SPEC_FLAG,
-    INVOCATION_FLAG,
-    KEEP_URIS,
-    POD_ROOT_VARIABLE,
-    RUN_DRIVER,
-)
+from tfx_shrink.kubeflow.entrypoint_flags import KEEP_URIS, POD_ROOT_VARIABLE, RUN_DRIVER
 from tfx_shrink.kubeflow.uris import remote_uri
 from tfx_shrink.report import HTML
+from tfx_shrink.tfx_seam.kubeflow_flags import EXECUTOR_FLAG, INPUTS_SPEC_FLAG, INVOCATION_FLAG
 
 
 def run_task(arguments: Sequence[str], pod_root: str = "/") -> None:
@@ -55,7 +50,7 @@ def run_task(arguments: Sequence[str], pod_root: str = "/") -> None:
     if flags.run_example_gen_driver:
         run_example_gen_driver(json.dumps(task), flags.inputs_spec)
         messages.take_driver_metadata(task, json.loads(_read(output_file)))
-    run_executor(flags.executor_class_path, json.dumps(task), flags.inputs_spec, beam_args)
+    run_executor(flags.executor, json.dumps(task), flags.inputs_spec, beam_args)
     made = json.loads(_read(output_file))
     for key, page in pages.items():
         (report,) = task["outputs"]["artifacts"][key]["artifacts"]
@@ -76,7 +71,7 @@ def main() -> None:
 
 def _parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(allow_abbrev=False)
-    parser.add_argument("--executor_class_path", required=True)
+    parser.add_argument(EXECUTOR_FLAG, dest="executor", required=True)
     parser.add_argument(INVOCATION_FLAG, dest="task", required=True)
     parser.add_argument(INPUTS_SPEC_FLAG, dest="inputs_spec", required=True)
     parser.add_argument(RUN_DRIVER, action="store_true")

@@ -2,10 +2,6 @@
 
 COMMAND = ["python", "-m", "tfx_shrink.kubeflow.entrypoint"]
 
-# TFX's own: the task, and the types of its inputs.
-INVOCATION_FLAG = "--json_serialized_invocation_args"
-INPUTS_SPEC_FLAG = "--json_serialized_inputs_spec_args"
-
 # The files' span, version and fingerprint must be found before the executor runs.
 RUN_DRIVER = "--run_example_gen_driver"
 

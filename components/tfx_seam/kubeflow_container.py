@@ -6,6 +6,8 @@ from typing import Any
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 from tfx.orchestration.kubeflow.v2.file_based_example_gen import driver
 
+from tfx_shrink.tfx_seam.kubeflow_flags import EXECUTOR_FLAG, INPUTS_SPEC_FLAG, INVOCATION_FLAG
+
 
 def run_executor(
     class_path: str, executor_input: str, inputs_spec: str, beam_args: Sequence[str]
@@ -21,7 +23,7 @@ def run_executor(
     kubeflow_v2_run_executor.main(
         kubeflow_v2_run_executor._parse_flags(
             [
-                *("--executor_class_path", class_path),
+                *(EXECUTOR_FLAG, class_path),
                 *_shared_flags(executor_input, inputs_spec),
                 *beam_args,
             ]
@@ -36,6 +38,6 @@ def run_example_gen_driver(executor_input: str, inputs_spec: str) -> None:
 
 def _shared_flags(executor_input: str, inputs_spec: str) -> list[Any]:
     return [
-        *("--json_serialized_invocation_args", executor_input),
-        *("--json_serialized_inputs_spec_args", inputs_spec),
+        *(INVOCATION_FLAG, executor_input),
+        *(INPUTS_SPEC_FLAG, inputs_spec),
     ]

@@ -4,12 +4,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tfx_shrink.kubeflow.entrypoint_flags import INPUTS_SPEC_FLAG
 from tfx_shrink.kubeflow.pipeline_spec import (
     all_tasks,
     executor_of,
     inputs,
 )
+from tfx_shrink.tfx_seam.kubeflow_flags import INPUTS_SPEC_FLAG
 
 
 def name_producers_of_values(spec: dict[str, Any]) -> None:
