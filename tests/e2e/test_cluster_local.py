@@ -6,7 +6,7 @@ import urllib.request
 import pytest
 from support import answering, cluster, cluster_serving
 from support.cluster_serving import STABLE, STATUS
-from support.watched import wait_for
+from support.waiting import wait_for
 
 pytestmark = [
     pytest.mark.cluster,

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from support import cluster
 from support.manifests import CRDS, PROJECT, SERVING, render_own
-from support.watched import wait_for
+from support.waiting import wait_for
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("a_cluster")]
 

@@ -10,7 +10,7 @@ import time
 import pytest
 from support import answering, bucket, cluster, cluster_prometheus, cluster_serving
 from support.cluster_serving import BUCKET, CANARY, STABLE, STATUS, push, tfx_shrink
-from support.watched import wait_for
+from support.waiting import wait_for
 
 pytestmark = [
     pytest.mark.cluster,

@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
@@ -18,7 +17,7 @@ import pytest
 from support import cluster, cluster_serving
 from support import kubeflow_pipelines as pipelines
 from support.manifests import PROJECT, TOOLS
-from support.watched import wait_for
+from support.waiting import free_port, wait_for
 
 from tfx_shrink import lineage
 from tfx_shrink.errors import RunError
@@ -50,9 +49,7 @@ def engine():
 @contextlib.contextmanager
 def emulator_here():
     """moto on a port of this machine; yields a client's environment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [TOOLS / "moto/bin/moto_server", "-H", "127.0.0.1", "-p", str(port)]
     endpoint = f"http://127.0.0.1:{port}"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:

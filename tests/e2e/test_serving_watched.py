@@ -12,8 +12,9 @@ import pytest
 import tensorflow as tf
 from support import answering, bucket, plots, pulling
 from support.manifests import PROJECT, SERVING
-from support.stage import Stage
-from support.watched import Prometheus, quickened, wait_for
+from support.waiting import wait_for
+from support.watched import Prometheus, quickened
+from support.watched_servers import WatchedServers
 from tensorflow_serving.apis import prediction_log_pb2
 
 from tfx_shrink.bucket_pusher.publish import publish
@@ -43,7 +44,9 @@ def monkeypatch_module():
 def stage(tmp_path_factory, monkeypatch_module, numbers):
     directory = tmp_path_factory.mktemp("prometheus")
     with Prometheus(directory, FACTOR) as prometheus:
-        made = Stage(tmp_path_factory.mktemp("stage"), prometheus, monkeypatch_module, numbers)
+        made = WatchedServers(
+            tmp_path_factory.mktemp("stage"), prometheus, monkeypatch_module, numbers
+        )
         made.find_targets()
         wait_for(lambda: len(prometheus.query("up == 1")) == 5, "all targets are up")
         quiet(made)

@@ -12,6 +12,7 @@ import urllib.request
 import pytest
 from click.testing import CliRunner
 from support import bucket, pulling, stores
+from support.waiting import free_port
 
 from tfx_shrink.bucket_pusher.publish import publish
 from tfx_shrink.cli import main
@@ -23,12 +24,6 @@ COMMAND = [sys.executable, "-m", "tfx_shrink.cli", "pull"]
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     return bucket.write_models(tmp_path_factory.mktemp("models"), 2)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return probe.getsockname()[1]
 
 
 def ready(port):

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry, generate_latest
 from support import bucket
+from support.waiting import free_port
 from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
 from tfx_shrink.bucket_pusher.destination import parse_destination
@@ -192,9 +193,7 @@ def test_a_port_that_is_taken_is_named(served):
 
 def test_it_follows_the_servers_until_it_is_stopped(served):
     models, address = served
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     stop = threading.Event()
     options = {"port": port, "poll_seconds": 0.05, "stop": stop}
     thread = threading.Thread(target=export_status, args=[address, ["digits"]], kwargs=options)

@@ -7,7 +7,7 @@ import time
 import grpc
 import pytest
 from support import answering
-from support.served import FAST, add, answered, channel, flags, get, states, wait_until
+from support.server_questions import FAST, add, answered, channel, flags, get, states, wait_until
 from support.serving_model import Flags, ModelServer, ServingError
 from support.serving_model.source import version_number
 from tensorflow_serving.apis import (

@@ -10,7 +10,7 @@ import grpc
 import pytest
 import tensorflow as tf
 from support import answering
-from support.served import channel, flags, get
+from support.server_questions import channel, flags, get
 from support.serving_model import ModelServer, ServingError
 from support.serving_model.metrics import BOUNDS
 from tensorflow_serving.apis import (

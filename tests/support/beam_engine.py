@@ -7,13 +7,15 @@ import subprocess
 import sys
 import time
 
+from .waiting import free_port
+
 _BIN = os.path.dirname(sys.executable)
 
 
 @contextlib.contextmanager
 def portable_engine():
     """Yields the Beam options that hand a pass over to it."""
-    jobs, pool = _free_port(), _free_port()
+    jobs, pool = free_port(), free_port()
     service = ["apache_beam.runners.portability.local_job_service_main", f"--port={jobs}"]
     workers = ["apache_beam.runners.worker.worker_pool_main", f"--service_port={pool}"]
     with _running(service, jobs), _running(workers, pool):
@@ -25,12 +27,6 @@ def portable_engine():
             "--environment_type=EXTERNAL",
             f"--environment_config=localhost:{pool}",
         ]
-
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import uuid
 import yaml
 
 from support.manifests import KUBECTL
-from support.watched import wait_for
+from support.waiting import wait_for
 
 IMAGE = os.environ.get("IMAGE", "")
 # What the Pod Security Standard `restricted` asks for, and a root that nobody can write to.

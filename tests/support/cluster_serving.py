@@ -15,7 +15,7 @@ import yaml
 
 from support.cluster import IMAGE, kubectl, pod
 from support.manifests import PROJECT, SERVING, TOOLS, render_own
-from support.watched import wait_for
+from support.waiting import wait_for
 
 SUPPORT = PROJECT / "tests/support"
 CODE = "serving-model"

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -13,9 +12,11 @@ from pathlib import Path
 
 import yaml
 
-PROJECT = Path(__file__).resolve().parents[2]
-PLAIN = PROJECT / "kubeflow/serving/components/plain-prometheus"
-BINARY = PROJECT / ".tools/prometheus/usr/bin/prometheus"
+from .manifests import TOOLS
+from .prometheus_rules import RULES
+from .waiting import free_port, wait_for
+
+BINARY = TOOLS / "prometheus/usr/bin/prometheus"
 _DURATION = re.compile(r"(?<=[\[ ])(\d+)([ms])(?![\w])")
 _SECONDS = {"s": 1, "m": 60}
 
@@ -39,9 +40,9 @@ class Prometheus:
 
     def __init__(self, directory, factor):
         self._directory, self._targets = Path(directory), {}
-        rules = quickened((PLAIN / "rules.yaml").read_text(), factor)
+        rules = quickened((RULES.parent / "rules.yaml").read_text(), factor)
         (self._directory / "rules.yaml").write_text(rules)
-        config = yaml.safe_load((PLAIN / "prometheus.yaml").read_text())
+        config = yaml.safe_load((RULES.parent / "prometheus.yaml").read_text())
         pause = f"{15000 // factor}ms"
         config["global"] = {
             "scrape_interval": pause,
@@ -54,9 +55,7 @@ class Prometheus:
             job["file_sd_configs"] = [{"files": [f"{job['job_name']}.json"]}]
             self.set_targets(job["job_name"], {})
         (self._directory / "prometheus.yml").write_text(yaml.safe_dump(config))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        self.url = f"http://127.0.0.1:{free_port()}"
 
     def __enter__(self):
         self._log = open(self._directory / "log", "w")
@@ -112,14 +111,3 @@ class Prometheus:
             urllib.request.urlopen(f"{self.url}/-/ready", timeout=5).close()
             return True
         return False
-
-
-def wait_for(condition, what, seconds=240):
-    """Waits until something is true; `what` says what, or returns it."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(
-                f"Not after {seconds} s: {what if isinstance(what, str) else what()}"
-            )
-        time.sleep(0.1)

@@ -4,7 +4,6 @@ import dataclasses
 import datetime
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from support.waiting import free_port
 
 TOOLS = Path(__file__).resolve().parents[2] / ".tools"
 # Azurite's own, published with it (github.com/Azure/Azurite, README).
@@ -28,7 +28,7 @@ AZURITE_KEY = (
 @pytest.fixture(scope="session")
 def s3():
     """moto's endpoint."""
-    port = _free_port()
+    port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
     with _served([TOOLS / "moto/bin/moto_server", "-H", "127.0.0.1", "-p", str(port)], endpoint):
         yield endpoint
@@ -37,7 +37,7 @@ def s3():
 @pytest.fixture(scope="session")
 def azure(tmp_path_factory):
     """Azurite's endpoint."""
-    port = _free_port()
+    port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
     command = [
         TOOLS / "node/bin/node",
@@ -64,7 +64,7 @@ def gcs(tmp_path_factory):
     """fake_gcs.py's endpoint, a credentials file that names it, and TensorFlow's environment."""
     directory = tmp_path_factory.mktemp("gcs")
     certificate, key = _certify(directory, ["www.googleapis.com", "storage.googleapis.com"])
-    port, proxy_port = _free_port(), _free_port()
+    port, proxy_port = free_port(), free_port()
     endpoint = f"http://127.0.0.1:{port}"
     credentials = directory / "credentials.json"
     account = {"client_email": "", "private_key": "", "private_key_id": ""}
@@ -109,12 +109,6 @@ def _certify(directory, names):
         )
     )
     return paths
-
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class _served:  # noqa: N801

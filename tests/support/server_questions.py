@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 import urllib.error
 import urllib.request
 
@@ -10,6 +9,7 @@ import grpc
 
 from . import answering
 from .serving_model import Flags
+from .waiting import wait_for
 
 FAST = {
     "file_system_poll_wait_seconds": 0.02,
@@ -33,11 +33,9 @@ def states(server, name="digits"):
     return {version: state for version, (state, _) in server.core.manager.states(name).items()}
 
 
-def wait_until(true, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def wait_until(condition):
+    """Waits for what the model of TensorFlow Serving does within milliseconds."""
+    wait_for(condition, "what the servers were told to do", seconds=60, every=0.01)
 
 
 def get(server, path):

@@ -2,10 +2,8 @@
 
 import contextlib
 import http.server
-import socket
 import threading
 import time
-import urllib.error
 
 from tfx_shrink.bucket_pusher.publish import publish
 from tfx_shrink.puller.pull import pull
@@ -13,6 +11,7 @@ from tfx_shrink.serving import export_status as exporter
 
 from . import answering, pulling
 from .serving_model import Flags, ModelServer, rest
+from .waiting import free_port
 
 FAST = {
     "file_system_poll_wait_seconds": 0.2,
@@ -70,8 +69,13 @@ class Batching:
         self._server.server_close()
 
 
-class Stage:
-    """Two servers, stable and canary, a puller, the exporter and Prometheus."""
+class WatchedServers:
+    """Two servers, stable and canary, a puller, the exporter and a client, for Prometheus to watch.
+
+    Attributes:
+      delay: Seconds that every answer of a track takes longer, by track; for tests to set.
+      bad: Tracks of which every second request is wrong; for tests to fill.
+    """
 
     def __init__(self, directory, prometheus, monkeypatch, numbers):
         self.prometheus, self.numbers = prometheus, numbers
@@ -80,13 +84,15 @@ class Stage:
         self.served = directory / "served"
         self.delay, self.bad = {}, set()
         self._servers, self._stack = {}, contextlib.ExitStack()
+        self.batching = Batching()
+        self._stack.callback(self.batching.close)
         self._slow_down(monkeypatch)
         publish(numbers[1], self.destination, mode="pinned")
         publish(numbers[2], self.destination, mode="pinned", label="canary")
         # A server that has not read the first of two files in time refuses the second for ever.
         options = {"poll_seconds": 0.2, "settle_seconds": 3.0, "store": self.bucket}
         pull(self.destination.url, str(self.served), ["digits"], once=True, **options)
-        puller_port, status_port = _free_port(), _free_port()
+        puller_port, status_port = free_port(), free_port()
         self._run(
             pull, self.destination.url, str(self.served), ["digits"], port=puller_port, **options
         )
@@ -101,8 +107,6 @@ class Stage:
             port=status_port,
             poll_seconds=0.2,
         )
-        self.batching = Batching()
-        self._stack.callback(self.batching.close)
         labels = {"namespace": "serving", "track": "stable"}
         prometheus.set_targets("tfserving-pull", {f"127.0.0.1:{puller_port}": labels})
         prometheus.set_targets("tfserving-status", {f"127.0.0.1:{status_port}": labels})
@@ -113,8 +117,7 @@ class Stage:
         """Starts a server, on other ports than before."""
         config = config or self.served / "models.config"
         self._servers[track] = ModelServer(Flags(model_config_file=str(config), **FAST))
-        if hasattr(self, "batching"):
-            self.find_targets()
+        self.find_targets()
 
     def stop(self, track):
         self._servers.pop(track).close()
@@ -156,7 +159,7 @@ class Stage:
             server, bad = self._servers.get(track), not bad and track in self.bad
             path = "/labels/nobody" if bad else f"/labels/{track}"
             if server is not None:
-                with contextlib.suppress(OSError, urllib.error.URLError):
+                with contextlib.suppress(OSError):
                     answering.ask_rest(server, path)
 
     def _slow_down(self, monkeypatch):
@@ -169,9 +172,3 @@ class Stage:
             return real(core, request, metrics)
 
         monkeypatch.setattr(rest, "answer_predict", answer_predict)
-
-
-def _free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
