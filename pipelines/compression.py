@@ -112,9 +112,7 @@ def create_pipeline(
         )
     raw = example_gen.outputs["examples"]
     statistics = tfx.components.StatisticsGen(examples=raw, **statistics_gen)
-    schema = tfx.components.SchemaGen(
-        statistics=statistics.outputs["statistics"], **{"infer_feature_shape": True, **schema_gen}
-    )
+    schema = tfx.components.SchemaGen(statistics=statistics.outputs["statistics"], **schema_gen)
     components = [example_gen, statistics, schema]
     if example_validator is not None:
         components.append(

@@ -5,7 +5,6 @@ import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily
@@ -17,7 +16,7 @@ from tfx_shrink.bucket_pusher.destination import Destination, parse_destination
 from tfx_shrink.bucket_pusher.stores import open_store
 from tfx_shrink.errors import ParameterError, ShrinkError
 from tfx_shrink.parameters import require_above_0, require_model_names, require_port
-from tfx_shrink.serving.status import parse_address, servers_of
+from tfx_shrink.serving.status import model_status, parse_address, servers_of
 
 _ANSWER_SECONDS = 5.0
 _PARALLEL = 16
@@ -222,18 +221,12 @@ def ask_server(server: str, model_name: str, timeout: float = _ANSWER_SECONDS) -
       What it says.
     """
     import grpc
-    from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
-    request = get_model_status_pb2.GetModelStatusRequest()
-    request.model_spec.name = model_name
     try:
-        with grpc.insecure_channel(server) as channel:
-            service: Any = model_service_pb2_grpc.ModelServiceStub(channel)
-            found = service.GetModelStatus(request, timeout=timeout).model_version_status
+        found = model_status(server, model_name, timeout)
     except grpc.RpcError as error:
         return Told(server, answers=error.code() == grpc.StatusCode.NOT_FOUND)
-    names = get_model_status_pb2.ModelVersionStatus.State
-    return Told(server, True, {item.version: names.Name(item.state) for item in found})
+    return Told(server, True, {version: told.state for version, told in found.items()})
 
 
 def read_bucket(destination: Destination) -> InBucket:

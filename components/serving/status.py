@@ -130,19 +130,45 @@ def _by_rest(server: str, model_name: str, version: int, timeout: float) -> Vers
 
 def _by_grpc(server: str, model_name: str, version: int, timeout: float) -> VersionState:
     import grpc
-    from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
-    request = get_model_status_pb2.GetModelStatusRequest()
-    request.model_spec.name, request.model_spec.version.value = model_name, version
     try:
-        with grpc.insecure_channel(server) as channel:
-            service: Any = model_service_pb2_grpc.ModelServiceStub(channel)
-            (found,) = service.GetModelStatus(request, timeout=timeout).model_version_status
+        return model_status(server, model_name, timeout, version)[version]
     except grpc.RpcError as error:
         code = error.code()
         if code == grpc.StatusCode.NOT_FOUND:
             return VersionState(server, UNKNOWN)
-        details = error.details()
-        return VersionState(server, SILENT, f"{code.name}: {details}")
+        return VersionState(server, SILENT, f"{code.name}: {error.details()}")
+
+
+def model_status(
+    server: str, model_name: str, timeout: float, version: int | None = None
+) -> dict[int, VersionState]:
+    """Asks one server for the states of a model's versions, by GetModelStatus.
+
+    Args:
+      server: `<ip>:<port>` of gRPC.
+      model_name: The model.
+      timeout: How many seconds its answer may take.
+      version: The only one to ask for. Defaults to None: all that it knows.
+
+    Returns:
+      `{version: its state}`.
+
+    Raises:
+      grpc.RpcError: It does not answer, or knows no such model or version.
+    """
+    import grpc
+    from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
+
+    request = get_model_status_pb2.GetModelStatusRequest()
+    request.model_spec.name = model_name
+    if version is not None:
+        request.model_spec.version.value = version
+    with grpc.insecure_channel(server) as channel:
+        service: Any = model_service_pb2_grpc.ModelServiceStub(channel)
+        found = service.GetModelStatus(request, timeout=timeout).model_version_status
     names = get_model_status_pb2.ModelVersionStatus.State
-    return VersionState(server, names.Name(found.state), found.status.error_message)
+    return {
+        item.version: VersionState(server, names.Name(item.state), item.status.error_message)
+        for item in found
+    }
