@@ -10,7 +10,7 @@ import click
 from tfx_shrink.commands import bucket
 from tfx_shrink.commands.distill import distill
 from tfx_shrink.commands.export_status import export_status
-from tfx_shrink.commands.output import json_option, print_json, quietly
+from tfx_shrink.commands.output import json_option, print_json, quiet_import, quietly
 from tfx_shrink.commands.prune import prune
 from tfx_shrink.commands.pull import pull
 from tfx_shrink.commands.quantize import quantize
@@ -53,8 +53,9 @@ def main() -> None:
 def run(pipeline: str, root: str, push_to: str | None, runner: str, as_json: bool) -> None:
     """Run a whole pipeline on this machine; exit code 1 if its model was not published."""
     click.echo("Loading TFX …", err=True)
-    from tfx_shrink.pipelines.digits.run import run_digits
-    from tfx_shrink.pipelines.digits.summary import format_table
+    with quiet_import():
+        from tfx_shrink.pipelines.digits.run import run_digits
+        from tfx_shrink.pipelines.digits.summary import format_table
 
     done = run_digits(root, push_to, runner=runner, say=lambda line: click.echo(line, err=True))
     if as_json:
@@ -74,7 +75,8 @@ def run(pipeline: str, root: str, push_to: str | None, runner: str, as_json: boo
 @json_option
 def inspect(model_dir: str, as_json: bool) -> None:
     """Show what the model in MODEL_DIR serves, what blocks each signature, and its bytes."""
-    from tfx_shrink.inspection import format_inspection, inspect_model
+    with quiet_import():
+        from tfx_shrink.inspection import format_inspection, inspect_model
 
     found = quietly(lambda: inspect_model(model_dir))
     if as_json:

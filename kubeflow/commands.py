@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tfx_shrink.commands.output import json_option, print_json
+from tfx_shrink.commands.output import json_option, print_json, quiet_import
 from tfx_shrink.errors import ParameterError
 
 _parameter_option = click.option(
@@ -43,9 +43,10 @@ def compile_pipeline(
     PIPELINE is digits, or the dotted path of a function that returns a TFX pipeline.
     """
     _require_kfp()
-    from tfx_shrink.kubeflow.pipelines import digits_pipeline, load_pipeline
-    from tfx_shrink.kubeflow.pod_needs import pod_needs
-    from tfx_shrink.kubeflow.runner import DEFAULT_IMAGE, KubeflowRunner
+    with quiet_import():
+        from tfx_shrink.kubeflow.pipelines import digits_pipeline, load_pipeline
+        from tfx_shrink.kubeflow.pod_needs import pod_needs
+        from tfx_shrink.kubeflow.runner import DEFAULT_IMAGE, KubeflowRunner
 
     settings = _read_platform(platform)
     if pipeline == "digits":

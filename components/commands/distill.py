@@ -6,7 +6,13 @@ from typing import Any
 import click
 
 from tfx_shrink.commands.options import rows_options
-from tfx_shrink.commands.output import json_option, print_difference, print_json, quietly
+from tfx_shrink.commands.output import (
+    json_option,
+    print_difference,
+    print_json,
+    quiet_import,
+    quietly,
+)
 from tfx_shrink.errors import ParameterError
 
 
@@ -53,12 +59,13 @@ def distill(
     **parameters: Any,
 ) -> None:
     """Train a small student to answer as the model in TEACHER_DIR does, and write it to OUT."""
-    from tfx_shrink.distiller.distill import USER_FUNCTIONS
-    from tfx_shrink.distiller.distill import distill as run_distill
-    from tfx_shrink.distiller.settings import AUTO
-    from tfx_shrink.distiller.student import bind_student
-    from tfx_shrink.tfx_seam.user_modules import make_fn_args
-    from tfx_shrink.training.user_code import load_functions
+    with quiet_import():
+        from tfx_shrink.distiller.distill import USER_FUNCTIONS
+        from tfx_shrink.distiller.distill import distill as run_distill
+        from tfx_shrink.distiller.settings import AUTO
+        from tfx_shrink.distiller.student import bind_student
+        from tfx_shrink.tfx_seam.user_modules import make_fn_args
+        from tfx_shrink.training.user_code import load_functions
 
     if student not in (None, AUTO):
         raise ParameterError(f"--student must be {AUTO} or left out. Received: {student!r}.")

@@ -1,9 +1,11 @@
 """How commands print."""
 
+import contextlib
 import json
 import logging
+import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
@@ -18,6 +20,20 @@ def quietly(work: Callable[[], Any]) -> Any:
         return work()
     finally:
         logging.disable(logging.NOTSET)
+
+
+@contextlib.contextmanager
+def quiet_import() -> Iterator[None]:
+    """Drops what C++ code says while TensorFlow is imported: 2.21 heeds no level there."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
 
 
 def print_json(value: Any) -> None:

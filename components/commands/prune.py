@@ -6,7 +6,13 @@ from typing import Any
 import click
 
 from tfx_shrink.commands.options import rows_options
-from tfx_shrink.commands.output import json_option, print_difference, print_json, quietly
+from tfx_shrink.commands.output import (
+    json_option,
+    print_difference,
+    print_json,
+    quiet_import,
+    quietly,
+)
 
 
 @click.command(
@@ -52,9 +58,10 @@ def prune(
     **parameters: Any,
 ) -> None:
     """Set weights of the SavedModel in MODEL_DIR to zero, prove it, and write the rest to OUT."""
-    from tfx_shrink.pruner.prune import USER_FUNCTIONS
-    from tfx_shrink.pruner.prune import prune as run_prune
-    from tfx_shrink.training.user_code import load_functions
+    with quiet_import():
+        from tfx_shrink.pruner.prune import USER_FUNCTIONS
+        from tfx_shrink.pruner.prune import prune as run_prune
+        from tfx_shrink.training.user_code import load_functions
 
     functions = load_functions(module_path, module_file, USER_FUNCTIONS)
     done = quietly(

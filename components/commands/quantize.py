@@ -6,7 +6,13 @@ from typing import Any
 import click
 
 from tfx_shrink.commands.options import Integers, rows_options
-from tfx_shrink.commands.output import json_option, print_difference, print_json, quietly
+from tfx_shrink.commands.output import (
+    json_option,
+    print_difference,
+    print_json,
+    quiet_import,
+    quietly,
+)
 from tfx_shrink.errors import ParameterError
 from tfx_shrink.quantizer.schemes import AUTO, SCHEMES, get_scheme
 
@@ -51,8 +57,9 @@ def quantize(model_dir: str, out: str, as_json: bool, **parameters: Any) -> None
         parameters["edge_recipe"] = parameters["edge_recipe"].read()
     options = {name: parameters.pop(name) for name in _SEARCH_OPTIONS}
     search = _search(parameters["scheme"], options)
-    from tfx_shrink.measure.size import stripped_size
-    from tfx_shrink.quantizer.quantize import quantize as run_quantize
+    with quiet_import():
+        from tfx_shrink.measure.size import stripped_size
+        from tfx_shrink.quantizer.quantize import quantize as run_quantize
 
     done = quietly(lambda: run_quantize(model_dir, out, search=search, **parameters))
     if as_json:

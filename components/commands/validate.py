@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from tfx_shrink.commands.options import Integers, rows_options, together
-from tfx_shrink.commands.output import json_option, print_json, quietly
+from tfx_shrink.commands.output import json_option, print_json, quiet_import, quietly
 from tfx_shrink.errors import ParameterError
 
 _THRESHOLDS = (
@@ -47,8 +47,9 @@ def validate(model_dir: str, baseline_dir: str, out: str, as_json: bool, **optio
 
     The report goes to OUT, a new directory. At least one threshold is needed.
     """
-    from tfx_shrink.efficiency_validator.settings import Thresholds
-    from tfx_shrink.efficiency_validator.validate import validate as run_validate
+    with quiet_import():
+        from tfx_shrink.efficiency_validator.settings import Thresholds
+        from tfx_shrink.efficiency_validator.validate import validate as run_validate
 
     names = [field.name for field in dataclasses.fields(Thresholds)]
     thresholds = {name: options.pop(name) for name in names}
@@ -84,7 +85,8 @@ def validate(model_dir: str, baseline_dir: str, out: str, as_json: bool, **optio
 @together(*_SETTINGS)
 def report(model_dir: str, baseline_dir: str, out: str, **options: Any) -> None:
     """Show the model in MODEL_DIR beside BASELINE_DIR: an HTML page and its JSON, in OUT."""
-    from tfx_shrink.efficiency_validator.validate import describe
+    with quiet_import():
+        from tfx_shrink.efficiency_validator.validate import describe
 
     click.echo(quietly(lambda: describe(model_dir, baseline_dir, out, **_measured(options))))
 
