@@ -30,6 +30,10 @@ def test_the_page_is_that_of_the_committed_result(pages, table):
     assert pages.PAGE.read_text() == pages.page(table), REMEDY
 
 
+def test_the_chart_is_that_of_the_committed_result(pages, table):
+    assert pages.CHART.read_text() == pages.chart(table), REMEDY
+
+
 def test_a_changed_figure_is_seen(pages, table):
     table["lines"][0]["seeds"][0]["bytes"] += 1
     assert pages.PAGE.read_text() != pages.page(table)
