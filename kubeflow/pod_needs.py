@@ -8,12 +8,11 @@ from tfx_shrink.kubeflow.platform import read_platform
 from tfx_shrink.tfx_seam import kubeflow as seam
 
 _FUNCTIONS = ("run_fn", "trainer_fn", "preprocessing_fn", "stats_options_updater_fn")
-_PATHS = ("input_base", "push_destination")
 _IN_EVERY_IMAGE = ("tfx", "tfx_shrink")
 
 
 def pod_needs(pipeline: Any, platform: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Returns a line for each module that images must hold, and each path without a volume.
+    """Returns a line for each module and each local path that pods must have.
 
     Nobody can tell before a run whether they are there: a pod that lacks one fails.
 
@@ -25,21 +24,29 @@ def pod_needs(pipeline: Any, platform: Mapping[str, Mapping[str, Any]]) -> list[
       ParameterError: `platform` names an unknown component or setting.
     """
     settings = read_platform(platform, [node.id for node in pipeline.components])
-    modules, paths = defaultdict(list), defaultdict(list)
+    modules: dict[str, list[str]] = defaultdict(list)
+    read: dict[str, list[str]] = defaultdict(list)
+    written: dict[str, list[str]] = defaultdict(list)
     for node in pipeline.components:
         for module in dict.fromkeys(_modules(node)):
             modules[module].append(node.id)
         mounted = settings[node.id].volumes if node.id in settings else {}
-        for path in _local_paths(node):
-            if not any(f"{path}/".startswith(f"{mount.rstrip('/')}/") for mount in mounted):
-                paths[path].append(node.id)
+        for key, found in (("input_base", read), ("push_destination", written)):
+            path = _local_path(node.exec_properties.get(key))
+            if path and not any(f"{path}/".startswith(f"{at.rstrip('/')}/") for at in mounted):
+                found[path].append(node.id)
     return [
+        *(f"the image must hold the module {name}: {_of(ids)}" for name, ids in modules.items()),
+        *(f"the image, or a volume, must hold {path}: {_of(ids)}" for path, ids in read.items()),
         *(
-            f"the image must hold the module {name}: {', '.join(ids)}"
-            for name, ids in modules.items()
+            f"no volume is mounted at {path}, so what is pushed there ends with its pod: {_of(ids)}"
+            for path, ids in written.items()
         ),
-        *(f"no volume is mounted at {path}: {', '.join(ids)}" for path, ids in paths.items()),
     ]
+
+
+def _of(ids: list[str]) -> str:
+    return ", ".join(ids)
 
 
 def _modules(node: Any) -> Iterator[str]:
@@ -54,10 +61,8 @@ def _modules(node: Any) -> Iterator[str]:
             yield module
 
 
-def _local_paths(node: Any) -> Iterator[str]:
-    for key in _PATHS:
-        value = node.exec_properties.get(key)
-        if isinstance(value, str):
-            path = value.removeprefix("file://")
-            if path.startswith("/"):
-                yield path.rstrip("/")
+def _local_path(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return None
+    path = value.removeprefix("file://")
+    return path.rstrip("/") if path.startswith("/") else None

@@ -46,12 +46,11 @@ def test_the_digits_compile_with_their_data_and_bucket_beside_the_file(tmp_path)
     assert done.exit_code == 0, done.output
     compiled, *needs = done.stdout.splitlines()
     assert compiled == f"compiled: {tmp_path}/digits.yaml"
-    assert needs == [
-        f"  on the cluster, no volume is mounted at {tmp_path}/{name}: {component}"
-        for name, component in (
-            ("digits-data", "CsvExampleGen"),
-            ("digits-bucket", "BucketPusher"),
-        )
+    data, models = f"{tmp_path}/digits-data", f"{tmp_path}/digits-bucket"
+    assert [need.strip() for need in needs] == [
+        f"on the cluster, the image, or a volume, must hold {data}: CsvExampleGen",
+        f"on the cluster, no volume is mounted at {models}, so what is pushed there ends with its "
+        "pod: BucketPusher",
     ]
     assert (tmp_path / "digits-data" / "digits.csv").is_file()
     text = (tmp_path / "digits.yaml").read_text()
