@@ -100,8 +100,8 @@ class Quantizer(BaseBeamComponent):
       encode_sparsity: Whether TFLite stores pruned weights in its sparse format: the file is
         smaller, and larger after gzip. Defaults to False.
       allow_select_tf_ops: Whether operations without a TFLite counterpart stay TensorFlow's. The
-        result still has to run; TensorFlow Serving's TFLite mode has no such operations. Defaults
-        to False.
+        result still has to run, which takes TensorFlow 2.16: 2.21's package has no Flex delegate.
+        TensorFlow Serving's TFLite mode has no such operations. Defaults to False.
       engine_batch_sizes: Batch sizes that TensorRT engines are built for. Defaults to `(1,)`.
       edge_recipe: For `scheme="edge_recipe"`: a recipe of ai-edge-quantizer, as a list of its
         entries or as JSON. Needs `pip install 'tfx-shrink[edge]'` where the component runs.

@@ -1,8 +1,10 @@
 """The schemes that TensorFlow's TFLite converter makes."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import tensorflow as tf
 
 from tfx_shrink.errors import ConversionError, ExamplesError, ModelError, ProofError
 from tfx_shrink.model_files import TFLITE_FILES
@@ -20,6 +22,8 @@ from tfx_shrink.saved_model.functions import (
 from tfx_shrink.tflite.contents import constant_bytes, tensorflow_operations
 from tfx_shrink.tflite.convert import ConversionOptions, Converted, convert
 
+# What runs TensorFlow's operations inside TFLite; TensorFlow 2.21's package has none.
+_FLEX = "Flex delegate"
 # TensorFlow's converter leaves smaller weights as they are.
 _LARGE_WEIGHTS_BYTES = 1024 * 4
 
@@ -101,7 +105,7 @@ def make_first(
             continue
         write_tflite(converted.content, out_dir)
         return Made(converted.difference, _facts(source, settings, function, converted, calibrated))
-    raise unreadable or _nothing_convertible(source.model_dir, blocked)
+    raise unreadable or _nothing_convertible(source.model_dir, blocked, settings)
 
 
 def write_tflite(content: bytes, out_dir: str) -> None:
@@ -130,13 +134,23 @@ def _candidates(source: Source, settings: Settings) -> tuple[list[ServedFunction
     return candidates, blocked
 
 
-def _nothing_convertible(model_dir: str, blocked: dict[str, str]) -> ModelError:
+def _nothing_convertible(
+    model_dir: str, blocked: Mapping[str, str], settings: Settings
+) -> ModelError:
     lines = "\n".join(f"  {name}: {reason}" for name, reason in blocked.items())
+    keep = "keep them with allow_select_tf_ops where the runtime has TensorFlow's kernels, "
+    if settings.allow_select_tf_ops:
+        keep = ""
+        if any(_FLEX in reason for reason in blocked.values()):
+            lines += (
+                f"\nTensorFlow {tf.__version__} comes without the {_FLEX} (2.16 has it), so it "
+                "cannot prove a file that keeps TensorFlow's operations."
+            )
     return ModelError(
         f"{model_dir} has no function that converts to TFLite. What blocks each:\n{lines}\n"
         "Save a signature over dense tensors without these operations, do their work in "
-        "Transform, keep them with allow_select_tf_ops where the runtime has TensorFlow's kernels, "
-        "or use a SavedModel scheme such as weight_int8, which keeps every signature."
+        f"Transform, {keep}or use a SavedModel scheme such as weight_int8, which keeps every "
+        "signature."
     )
 
 

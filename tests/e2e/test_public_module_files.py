@@ -35,11 +35,11 @@ def write_penguins(directory, rows=600):
             file.write(",".join([str(label), *(f"{value:.2f}" for value in row)]) + "\n")
 
 
-def eval_config(label_key, metric, lower_bound, **spec):
+def eval_config(label_key, metric, lower_bound, max_drop=0.02, **spec):
     threshold = tfma.MetricThreshold(
         value_threshold=tfma.GenericValueThreshold(lower_bound={"value": lower_bound}),
         change_threshold=tfma.GenericChangeThreshold(
-            direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute={"value": -0.02}
+            direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute={"value": -max_drop}
         ),
     )
     return tfma.EvalConfig(
@@ -84,7 +84,11 @@ def test_penguin_template_is_pruned_quantized_judged_on_raw_rows_and_published(t
         tfma.SlicingSpec(feature_keys=[penguin_features.LABEL_KEY]),
     ]
     config = eval_config(
-        penguin_features.LABEL_KEY, "SparseCategoricalAccuracy", 0.9, slicing_specs=slices
+        penguin_features.LABEL_KEY,
+        "SparseCategoricalAccuracy",
+        0.9,
+        max_drop=0.03,  # One of a slice's 38 rows.
+        slicing_specs=slices,
     )
     outputs = pipelines.run(
         template_pipeline(
