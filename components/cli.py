@@ -63,7 +63,7 @@ def run(pipeline: str, root: str, push_to: str | None, runner: str, as_json: boo
     else:
         click.echo(f"\n{format_table(done.models)}\n" if done.models else "")
         if done.verdict.pushed:
-            click.echo(f"blessed and published: {done.verdict.destination}")
+            click.echo(done.verdict.summary)
         if done.verdict.report:
             click.echo(f"report: {done.verdict.report}")
     if not done.verdict.pushed:

@@ -59,6 +59,8 @@ def compile_pipeline(
         output, image=image or DEFAULT_IMAGE, pipeline_root=pipeline_root, platform=settings
     )
     click.echo(f"compiled: {runner.run(made)}")
+    if image is None:
+        click.echo(f"  on the cluster, every task runs in the image {DEFAULT_IMAGE} (--image)")
     for need in pod_needs(made, settings):
         click.echo(f"  on the cluster, {need}")
 

@@ -1,6 +1,7 @@
 """The pipelines that the command line can compile."""
 
 import importlib
+import inspect
 import os
 from typing import Any
 
@@ -46,6 +47,11 @@ def load_pipeline(path: str) -> Any:
     from tfx_shrink.tfx_seam.kubeflow import Pipeline
 
     module, _, name = path.rpartition(".")
+    if not module:
+        raise ParameterError(
+            "PIPELINE must be digits or the dotted path of a function, such as "
+            f"{path}.create. Received: {path!r}."
+        )
     try:
         function = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
@@ -53,6 +59,14 @@ def load_pipeline(path: str) -> Any:
             "PIPELINE must be digits or the dotted path of a function in a module that can be "
             f"imported from here. Received: {path!r}: {error}."
         ) from error
+    if callable(function):
+        try:
+            inspect.signature(function).bind()
+        except TypeError as error:
+            raise ParameterError(
+                f"{path} is called without arguments: {error}. Give each a default, or write a "
+                "function that gives them."
+            ) from error
     pipeline = function() if callable(function) else function
     if not isinstance(pipeline, Pipeline):
         raise ParameterError(

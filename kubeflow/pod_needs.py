@@ -37,9 +37,13 @@ def pod_needs(pipeline: Any, platform: Mapping[str, Mapping[str, Any]]) -> list[
                 found[path].append(node.id)
     return [
         *(f"the image must hold the module {name}: {_of(ids)}" for name, ids in modules.items()),
-        *(f"the image, or a volume, must hold {path}: {_of(ids)}" for path, ids in read.items()),
         *(
-            f"no volume is mounted at {path}, so what is pushed there ends with its pod: {_of(ids)}"
+            f"the image, or a volume (--platform), must hold {path}: {_of(ids)}"
+            for path, ids in read.items()
+        ),
+        *(
+            f"no volume (--platform) is mounted at {path}, so what is pushed there ends with its "
+            f"pod: {_of(ids)}"
             for path, ids in written.items()
         ),
     ]

@@ -44,7 +44,8 @@ def _check_root(pipeline_root: str, keep_uris: bool) -> None:
     if not is_remote(pipeline_root) or not pipeline_root.split("://")[1].strip("/"):
         raise ParameterError(
             f"`pipeline_root` must be a bucket, or a folder of one: {', '.join(SCHEMES)}…, since "
-            f"every task runs in a pod of its own. Received: pipeline_root={pipeline_root!r}."
+            "every task runs in a pod of its own. Received: pipeline_root="
+            f"{pipeline_root!r}. Give another one to KubeflowRunner, or by --pipeline-root."
         )
     if keep_uris and not pipeline_root.startswith("gs://"):
         raise ParameterError(

@@ -1,6 +1,7 @@
 """Runs a pipeline on this machine and tells how it ended."""
 
 import dataclasses
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -58,18 +59,30 @@ def run_locally(pipeline: tfx.dsl.Pipeline, log_path: str, *, runner: str = "bea
             "A pipeline that runs here needs `metadata_connection_config`, such as "
             "tfx.orchestration.metadata.sqlite_metadata_connection_config(path). Received: None."
         )
-    started = time.monotonic()
+    print(f"full log: {log_path}", file=sys.stderr)
+    started_at, started = time.time(), time.monotonic()
     with quiet_run(log_path):
         try:
             RUNNERS[runner]().run(pipeline)
-        except ShrinkError:
-            raise
+        except ShrinkError as error:
+            raise type(error)(f"{error}\nThe full log is {log_path}.") from None
         except Exception as error:
-            first_line = (str(error).strip() or "no message").splitlines()[0]
-            raise RunError(
-                f"The pipeline failed with {type(error).__name__}: {first_line}\n"
-                f"The full log is {log_path}."
-            ) from error
+            raise RunError(f"{_told(error)}\nThe full log is {log_path}.") from None
         seconds = time.monotonic() - started
         outputs = latest_run_outputs(connection, pipeline.pipeline_info.pipeline_name)
-        return LocalRun(read_verdict(outputs), outputs, seconds)
+        return LocalRun(read_verdict(outputs, started_at), outputs, seconds)
+
+
+def _told(error: BaseException) -> str:
+    """What failed, and what it all began with: Beam and TFX wrap errors, often more than once."""
+    first = error
+    while (before := first.__cause__ or first.__context__) is not None:
+        first = before
+    told = f"The pipeline failed with {type(error).__name__}: {_first_line(error)}"
+    if _first_line(first) in told:
+        return told
+    return f"{told}\nIt began with {type(first).__name__}: {_first_line(first)}"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or "no message").splitlines()[0]

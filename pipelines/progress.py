@@ -35,7 +35,8 @@ def quiet_run(log_path: str, stream: TextIO | None = None) -> Iterator[None]:
     with open(log_path, "a", buffering=1) as log:
         file_handler = logging.StreamHandler(log)
         file_handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        handlers = [file_handler, _NodeLines(terminal)]
+        lines = _NodeLines(terminal)
+        handlers = [file_handler, lines]
         others = root_logger.handlers[:]
         root_logger.handlers[:] = handlers
         root_logger.setLevel(logging.INFO)
@@ -46,6 +47,7 @@ def quiet_run(log_path: str, stream: TextIO | None = None) -> Iterator[None]:
             yield
         except Exception:
             logging.exception("The run failed.")
+            lines.tell_failures()
             raise
         finally:
             sys.stdout.flush()
@@ -66,6 +68,12 @@ class _NodeLines(logging.Handler):
         self._stream = stream
         self._started: dict[str, float] = {}
         self._note = ""
+
+    def tell_failures(self) -> None:
+        """Prints the components that have not finished."""
+        for node, started in self._started.items():
+            seconds = time.monotonic() - started
+            print(f"  {node:<24}{seconds:6.1f} s  failed", file=self._stream, flush=True)
 
     def emit(self, record: logging.LogRecord) -> None:
         event = node_event(record.getMessage())

@@ -133,6 +133,8 @@ class BucketPusher(BaseComponent):
             )
         if isinstance(push_destination, str) and isinstance(model_name, str):
             destination = parse_destination(push_destination, model_name)
+            if "://" not in push_destination:
+                push_destination = destination.path  # Wherever the pipeline will run from.
             if isinstance(transport, str):
                 check_transport(transport, destination.scheme)
         if examples is None and (transform_graph is not None or num_warmup_requests is not None):

@@ -96,7 +96,7 @@ def versions(url: str, model_name: str, as_json: bool) -> None:
         for item in found
     ]
     if not found:
-        click.echo(f"No version of {model_name} at {url}.", err=True)
+        raise click.ClickException(f"No version of {model_name} at {url}. {_models_at(url)}")
     print_table(("version", "state", "bytes", "files", "labels", "digest", "published (UTC)"), rows)
 
 
@@ -242,6 +242,14 @@ def retain(url: str, model_name: str, as_json: bool, keep: int, dry_run: bool) -
 
 
 COMMANDS = (push, versions, verify, promote, rollback, retain)
+
+
+def _models_at(url: str) -> str:
+    from tfx_shrink.bucket_pusher.stores import open_store
+
+    store = open_store(_destination(url, "any"))
+    found = [name for name in store.children("") if "." not in name and name[0] != "_"]
+    return f"The models there are {found}." if found else "There is no model at all."
 
 
 def _destination(url: str, model_name: str) -> Any:

@@ -68,10 +68,11 @@ def quantize(model_dir: str, out: str, as_json: bool, **parameters: Any) -> None
     click.echo(f"{out}: {done.scheme} of {done.source_signature or 'every signature'}")
     click.echo(f"  bytes              {done.source.bytes:,} -> {done.result.bytes:,}")
     served = quietly(lambda: stripped_size(model_dir).raw)
-    click.echo(
-        f"                     {served / done.result.bytes:.2f} times smaller than the "
-        f"{served:,} bytes that serving needs of the source"
-    )
+    if done.result.bytes < served:
+        word = f"{served / done.result.bytes:.2f} times smaller than"
+    else:
+        word = "not smaller than (a small model's graph grows; --scheme strip keeps it)"
+    click.echo(f"                     {word} the {served:,} bytes that serving needs of the source")
     print_difference(done.difference)
     if search is not None:
         from tfx_shrink.lineage import read

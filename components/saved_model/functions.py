@@ -66,7 +66,7 @@ def load(model_dir: str) -> Any:
     raise ModelError(
         f"{model_dir} holds no SavedModel: saved_model.pb is missing. "
         + (f"It holds {found}." if found is not None else f"The directory {absence}.")
-        + " Give the directory that saved_model.pb lies in."
+        + " Give the directory that its files lie in, such as a version's or Format-Serving."
     )
 
 

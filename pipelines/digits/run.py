@@ -73,7 +73,7 @@ def run_digits(
     check_writable(parse_destination(push_to, NAME))
     write_csv(os.path.join(root, "data"))
     log_path = os.path.join(root, "logs", time.strftime("%Y%m%d-%H%M%S.log"))
-    say(f"digits: {runner} runner, artifacts below {root}, full log in {log_path}")
+    say(f"digits: {runner} runner, artifacts below {root}")
     pipeline = create_digits_pipeline(root, push_to, **pipeline_parameters)
     done = run_locally(pipeline, log_path, runner=runner)
     with quiet_run(log_path):

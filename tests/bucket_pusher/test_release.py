@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -302,7 +303,14 @@ def flip(store, key):
     assert store.replace(key, data, found.etag)
 
 
-def test_versions_of_a_model_that_is_not_there_says_so(tmp_path):
-    done = CliRunner().invoke(main, ["versions", str(tmp_path), "--model-name", "animal"])
-    assert done.exit_code == 0
-    assert f"No version of animal at {tmp_path}." in done.stderr
+def test_versions_of_a_model_that_is_not_there_names_those_that_are(tmp_path):
+    arguments = ["versions", str(tmp_path), "--model-name", "animal"]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 1
+    assert f"No version of animal at {tmp_path}. There is no model at all." in done.stderr
+    for name in ("digits", "taxi"):
+        publish(bucket.write_model(tmp_path / "model"), parse_destination(str(tmp_path), name))
+    shutil.rmtree(tmp_path / "model")
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 1
+    assert "The models there are ['digits', 'taxi']." in done.stderr

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from support import kfp_server, kubeflow_pipelines
 
 from tfx_shrink.cli import main
-from tfx_shrink.kubeflow.runner import KubeflowRunner
+from tfx_shrink.kubeflow.runner import DEFAULT_IMAGE, KubeflowRunner
 
 
 def invoke(*arguments):
@@ -48,9 +48,10 @@ def test_the_digits_compile_with_their_data_and_bucket_beside_the_file(tmp_path)
     assert compiled == f"compiled: {tmp_path}/digits.yaml"
     data, models = f"{tmp_path}/digits-data", f"{tmp_path}/digits-bucket"
     assert [need.strip() for need in needs] == [
-        f"on the cluster, the image, or a volume, must hold {data}: CsvExampleGen",
-        f"on the cluster, no volume is mounted at {models}, so what is pushed there ends with its "
-        "pod: BucketPusher",
+        f"on the cluster, every task runs in the image {DEFAULT_IMAGE} (--image)",
+        f"on the cluster, the image, or a volume (--platform), must hold {data}: CsvExampleGen",
+        f"on the cluster, no volume (--platform) is mounted at {models}, so what is pushed there "
+        "ends with its pod: BucketPusher",
     ]
     assert (tmp_path / "digits-data" / "digits.csv").is_file()
     text = (tmp_path / "digits.yaml").read_text()
@@ -96,6 +97,7 @@ def test_a_function_is_found_by_its_dotted_path(tmp_path):
     [
         (["nowhere.at.all"], "Received: 'nowhere.at.all'"),
         (["digit"], "PIPELINE must be digits or"),
+        (["support.kubeflow_pipelines.shell"], "is called without arguments: missing a required"),
         (["support.kubeflow_pipelines.ROOT"], "must return a TFX pipeline. Received: str"),
         (["support.kubeflow_pipelines.two_tasks", "--data", "/x"], "are the digits pipeline's"),
         (["digits", "--platform", "/nowhere.yaml"], "--platform /nowhere.yaml cannot be read"),

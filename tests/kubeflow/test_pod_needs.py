@@ -9,7 +9,7 @@ MOUNTED = {"CsvExampleGen": {"volumes": {"/data": "rows"}}}
 
 
 def test_a_path_to_read_without_a_volume_is_told_and_one_below_a_volume_is_not():
-    told = ["the image, or a volume, must hold /data/digits: CsvExampleGen"]
+    told = ["the image, or a volume (--platform), must hold /data/digits: CsvExampleGen"]
     pipeline = kubeflow_pipelines.sample("/data/digits")
     assert [need for need in pod_needs(pipeline, {}) if "/data" in need] == told
     assert not [need for need in pod_needs(pipeline, MOUNTED) if "/data" in need]
