@@ -210,12 +210,19 @@ def rollback(
 ) -> None:
     """Serve an older version again: by its label, or as a new and higher version."""
     from tfx_shrink.bucket_pusher.release import rollback as roll_back
+    from tfx_shrink.bucket_pusher.versions import versions as list_versions
 
-    done = roll_back(_destination(url, model_name), version, settle_seconds=settle_seconds)
+    destination = _destination(url, model_name)
+    done = roll_back(destination, version, settle_seconds=settle_seconds)
     if as_json:
         print_json(dataclasses.asdict(done))
         return
-    click.echo(f"served: {done.url}")
+    same = [
+        item.version
+        for item in list_versions(destination)
+        if done.digest and item.digest == done.digest and item.version != done.version
+    ]
+    click.echo(f"served: {done.url}" + (f", the same as version {min(same)}" if same else ""))
 
 
 @click.command(

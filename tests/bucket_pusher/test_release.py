@@ -314,3 +314,12 @@ def test_versions_of_a_model_that_is_not_there_names_those_that_are(tmp_path):
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 1
     assert "The models there are ['digits', 'taxi']." in done.stderr
+
+
+def test_the_command_says_which_version_is_served_again(tmp_path):
+    destination = parse_destination(str(tmp_path / "bucket"), "animal")
+    for model in bucket.write_models(tmp_path / "models", 2):
+        publish(model, destination)
+    done = CliRunner().invoke(main, ["rollback", destination.url, "--model-name", "animal"])
+    assert done.exit_code == 0, done.output
+    assert done.stdout == f"served: {tmp_path}/bucket/animal/3, the same as version 1\n"
