@@ -168,9 +168,13 @@ def _check_quality(
             f"max_quality_drop {where}".strip(),
             verdict,
             f"{settings.metric} at most {limit:g} worse than the baseline",
-            f"{drop.value:.4g} worse [{drop.low:.4g}, {drop.high:.4g}] on {drop.rows} rows",
+            f"{_sign(drop.value)}, {_sign(drop.low)} to {_sign(drop.high)}, on {drop.rows} rows",
             _more_rows(drop, limit) if verdict == NOT_DECIDABLE else "",
         )
+
+
+def _sign(drop: float) -> str:
+    return f"{drop:.4g} worse" if drop >= 0 else f"{-drop:.4g} better"
 
 
 def _side(low: float, high: float, limit: float) -> str:

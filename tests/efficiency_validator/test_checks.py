@@ -85,6 +85,8 @@ def test_a_worse_model_is_missed_and_too_few_rows_are_not_decidable(check):
     assert (first.name, first.verdict) == ("max_quality_drop", "missed")
     assert (second.name, second.verdict) == ("max_quality_drop group=odd", "not decidable")
     assert re.search(r"Not decidable with 12 examples, about 3[01]0 needed", str(second))
+    assert first.measured == "0.1 worse, 0.05 worse to 0.15 worse, on 400 rows"
+    assert second.measured == "0 worse, 0.1 better to 0.1 worse, on 12 rows"
 
 
 def test_every_slice_must_hold(check):
