@@ -136,7 +136,7 @@ class BucketPusher(BaseComponent):
             if "://" not in push_destination:
                 push_destination = destination.path  # Wherever the pipeline will run from.
             if isinstance(transport, str):
-                check_transport(transport, destination.scheme)
+                check_transport(transport, destination)
         if examples is None and (transform_graph is not None or num_warmup_requests is not None):
             raise ParameterError(
                 "`transform_graph` and `num_warmup_requests` make warm-up requests of the rows of "

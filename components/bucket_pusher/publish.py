@@ -76,7 +76,7 @@ def publish(
         can be served.
     """
     check_mode(mode, label)
-    check_transport(transport, destination.scheme)
+    check_transport(transport, destination)
     versioning = numbering.check_versioning(versioning)
     with (
         on_this_machine(model_dir) as directory,

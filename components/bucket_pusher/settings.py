@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tfx_shrink.bucket_pusher.destination import Destination
 from tfx_shrink.bucket_pusher.numbering import check_versioning
 from tfx_shrink.errors import ParameterError
 from tfx_shrink.parameters import require_at_least, require_one_of
@@ -11,8 +12,6 @@ MODES = ("latest", "pinned")
 STABLE, CANARY = "stable", "canary"
 LABELS = (STABLE, CANARY)
 TRANSPORTS = ("plain", "zstd")
-# What TensorFlow Serving reads itself, as it is.
-_LISTED_BY_SERVING = ("file://", "gs://")
 # TensorFlow Serving reads no more (servables/tensorflow/saved_model_warmup_util.h).
 MAX_WARMUP_REQUESTS = 1000
 
@@ -27,21 +26,21 @@ def check_mode(mode: str, label: str) -> None:
     require_one_of("label", label, LABELS)
 
 
-def check_transport(transport: str, scheme: str = "") -> None:
+def check_transport(transport: str, destination: Destination | None = None) -> None:
     """Checks the parameter `transport`.
 
     Args:
       transport: The parameter.
-      scheme: The destination's; empty where it is not known yet.
+      destination: Where to. Defaults to None: not known yet.
 
     Raises:
       ParameterError: It is none of its words, or TensorFlow Serving itself reads the destination.
     """
     require_one_of("transport", transport, TRANSPORTS)
-    if transport != "plain" and scheme in _LISTED_BY_SERVING:
+    if transport != "plain" and destination is not None and destination.read_by_serving:
         raise ParameterError(
             f"transport={transport!r} is for stores that are served through `tfx-shrink pull`. "
-            f"TensorFlow Serving reads {scheme} itself and would find files that it cannot load. "
+            f"TensorFlow Serving reads {destination.scheme} itself and would find files that it cannot load. "
             "Leave `transport` out, or push to s3:// or az://."
         )
 

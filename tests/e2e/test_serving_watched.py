@@ -7,6 +7,7 @@ hold as they are is what tests/tools/test_serving_rules.py proves.
 import contextlib
 import json
 import os
+import threading
 
 import pytest
 import tensorflow as tf
@@ -145,8 +146,16 @@ def test_pods_that_serve_different_versions(stage, tmp_path):
 def test_a_version_that_cannot_be_loaded(stage, tmp_path):
     with fault(stage):
         broken = bucket.write_model(str(tmp_path / "broken"))
-        publish(broken, stage.destination, mode="pinned", label="canary")
-        expect(stage, "TFServingLoadFailing", "TFServingPublishedVersionNotServed")
+        # The push waits for servers, and the first alert is over before the second one fires.
+        pushing = threading.Thread(
+            target=publish,
+            args=[broken, stage.destination],
+            kwargs={"mode": "pinned", "label": "canary"},
+        )
+        pushing.start()
+        expect(stage, "TFServingLoadFailing")
+        expect(stage, "TFServingPublishedVersionNotServed")
+        pushing.join()
         publish(stage.numbers[2], stage.destination, mode="pinned", label="canary")
 
 
