@@ -40,8 +40,8 @@ def check_transport(transport: str, destination: Destination | None = None) -> N
     if transport != "plain" and destination is not None and destination.read_by_serving:
         raise ParameterError(
             f"transport={transport!r} is for stores that are served through `tfx-shrink pull`. "
-            f"TensorFlow Serving reads {destination.scheme} itself and would find files that it cannot load. "
-            "Leave `transport` out, or push to s3:// or az://."
+            f"TensorFlow Serving reads {destination.scheme} itself and would find files that it "
+            "cannot load. Leave `transport` out, or push to s3:// or az://."
         )
 
 
