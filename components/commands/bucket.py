@@ -252,10 +252,11 @@ COMMANDS = (push, versions, verify, promote, rollback, retain)
 
 
 def _models_at(url: str) -> str:
+    from tfx_shrink.bucket_pusher import models_config
     from tfx_shrink.bucket_pusher.stores import open_store
 
-    store = open_store(_destination(url, "any"))
-    found = [name for name in store.children("") if "." not in name and name[0] != "_"]
+    children = open_store(_destination(url, "any")).children("")
+    found = [name for name in children if name[0] not in "_." and name != models_config.KEY]
     return f"The models there are {found}." if found else "There is no model at all."
 
 

@@ -308,12 +308,13 @@ def test_versions_of_a_model_that_is_not_there_names_those_that_are(tmp_path):
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 1
     assert f"No version of animal at {tmp_path}. There is no model at all." in done.stderr
-    for name in ("digits", "taxi"):
-        publish(bucket.write_model(tmp_path / "model"), parse_destination(str(tmp_path), name))
+    for name in ("digits", "taxi.v2"):
+        destination = parse_destination(str(tmp_path), name)
+        publish(bucket.write_model(tmp_path / "model"), destination, mode="pinned")
     shutil.rmtree(tmp_path / "model")
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 1
-    assert "The models there are ['digits', 'taxi']." in done.stderr
+    assert "The models there are ['digits', 'taxi.v2']." in done.stderr
 
 
 def test_the_command_says_which_version_is_served_again(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow_model_analysis as tfma
-from support import models, rows
+from support import models, pipelines, rows
 from support.command_lines import command_lines, parse
 from tfx import v1 as tfx
 
@@ -40,21 +40,8 @@ def blocks(page, language):
 @pytest.fixture
 def stock():
     """The names that examples take for granted: components of the standard pipeline."""
-    example_gen = tfx.components.CsvExampleGen(input_base="/data")
-    statistics = tfx.components.StatisticsGen(examples=example_gen.outputs["examples"])
-    schema_gen = tfx.components.SchemaGen(statistics=statistics.outputs["statistics"])
-    transform = tfx.components.Transform(
-        examples=example_gen.outputs["examples"],
-        schema=schema_gen.outputs["schema"],
-        preprocessing_fn="digits.preprocessing_fn",
-    )
-    trainer = tfx.components.Trainer(
-        examples=transform.outputs["transformed_examples"],
-        transform_graph=transform.outputs["transform_graph"],
-        run_fn="digits.run_fn",
-        train_args=tfx.proto.TrainArgs(num_steps=1),
-        eval_args=tfx.proto.EvalArgs(num_steps=1),
-    )
+    components = pipelines.stock_components("/data", "digits")
+    example_gen, _, schema_gen, transform, trainer = components
     evaluator = tfx.components.Evaluator(
         model=trainer.outputs["model"], examples=example_gen.outputs["examples"]
     )
@@ -71,7 +58,7 @@ def stock():
     pusher = BucketPusher(
         model=trainer.outputs["model"], push_destination="s3://models", model_name="digits"
     )
-    components = [example_gen, statistics, schema_gen, transform, trainer, evaluator, pusher]
+    components += [evaluator, pusher]
     return {
         "__name__": "example",
         "tfx": tfx,

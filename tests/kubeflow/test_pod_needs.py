@@ -1,6 +1,7 @@
 """What a compiled pipeline takes for granted of its pods is said to the person who compiles it."""
 
 from support import kubeflow_pipelines
+from support.pipelines import stock_components
 from tfx import v1 as tfx
 
 from tfx_shrink.kubeflow.pod_needs import pod_needs
@@ -18,26 +19,12 @@ def test_a_path_to_read_without_a_volume_is_told_and_one_below_a_volume_is_not()
 
 
 def test_modules_of_the_author_are_told_with_their_components():
-    rows = tfx.components.CsvExampleGen(input_base="gs://rows")
-    statistics = tfx.components.StatisticsGen(examples=rows.outputs["examples"])
-    schema = tfx.components.SchemaGen(statistics=statistics.outputs["statistics"])
-    transform = tfx.components.Transform(
-        examples=rows.outputs["examples"],
-        schema=schema.outputs["schema"],
-        preprocessing_fn="cancer.preprocessing_fn",
-    )
-    trainer = tfx.components.Trainer(
-        examples=transform.outputs["transformed_examples"],
-        transform_graph=transform.outputs["transform_graph"],
-        run_fn="cancer.run_fn",
-        train_args=tfx.proto.TrainArgs(num_steps=1),
-        eval_args=tfx.proto.EvalArgs(num_steps=1),
-    )
+    components = stock_components("gs://rows", "cancer")
+    rows, *_, trainer = components
     evaluator = tfx.components.Evaluator(
         examples=rows.outputs["examples"],
         model=trainer.outputs["model"],
         module_path="tfx_shrink.evaluation",
     )
-    components = [rows, statistics, schema, transform, trainer, evaluator]
-    pipeline = tfx.dsl.Pipeline("cancer", "gs://root", components=components)
+    pipeline = tfx.dsl.Pipeline("cancer", "gs://root", components=[*components, evaluator])
     assert pod_needs(pipeline, {}) == ["the image must hold the module cancer: Transform, Trainer"]

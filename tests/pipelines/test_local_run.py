@@ -48,18 +48,9 @@ def test_what_hides_behind_a_module_that_cannot_be_imported_is_told(tmp_path, mo
     (tmp_path / "half_there.py").write_text("import not_installed_at_all\n")
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    rows = tfx.components.CsvExampleGen(input_base=str(tmp_path / "data"))
-    statistics = tfx.components.StatisticsGen(examples=rows.outputs["examples"])
-    schema = tfx.components.SchemaGen(statistics=statistics.outputs["statistics"])
-    transform = tfx.components.Transform(
-        examples=rows.outputs["examples"],
-        schema=schema.outputs["schema"],
-        preprocessing_fn="half_there.preprocessing_fn",
-    )
+    components = pipelines.stock_components(str(tmp_path / "data"), "half_there")
     with pytest.raises(RunError, match="No module named 'not_installed_at_all'"):
-        run_locally(
-            pipeline(tmp_path, [rows, statistics, schema, transform]), str(tmp_path / "log")
-        )
+        run_locally(pipeline(tmp_path, components[:-1]), str(tmp_path / "log"))
     sys.modules.pop("half_there", None)
 
 
